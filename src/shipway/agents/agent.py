@@ -1,0 +1,82 @@
+"""The shape of an agent: one class per craft that turns a typed request into a result."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import structlog
+from pydantic import BaseModel
+
+from shipway.config import Settings
+from shipway.contracts.envelope import ErrorReport, Question, Task
+from shipway.contracts.model import ArtifactRef
+
+
+class Artifacts(Protocol):
+    """Where files of a run are kept, addressed by their sha256; every method is safe in threads."""
+
+    def put(self, data: bytes, name: str, media_type: str) -> ArtifactRef: ...
+
+    def put_file(self, path: Path, name: str, media_type: str) -> ArtifactRef: ...
+
+    def read(self, ref: ArtifactRef) -> bytes:
+        """The bytes, whose digest has been checked; raises NotFoundError."""
+        ...
+
+    def path(self, ref: ArtifactRef) -> Path: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What an agent may use while it works on one attempt.
+
+    ``work`` is an empty directory for this attempt only; ``hub`` the bare repository of the run
+    that workspaces are cloned from and results are fetched into; ``home`` the state directory;
+    ``say`` tells a watching person in a few words what is going on now.
+    """
+
+    task: Task
+    artifacts: Artifacts
+    work: Path
+    hub: Path
+    home: Path
+    log: structlog.typing.FilteringBoundLogger
+    say: Callable[[str], None]
+    cancel: threading.Event
+    settings: Settings
+
+
+class Asks(Exception):  # noqa: N818 - control flow: the attempt ends with questions, not an error
+    """Raised by an agent that cannot go on without an answer from a person."""
+
+    def __init__(self, *questions: Question) -> None:
+        super().__init__(", ".join(question.id for question in questions))
+        self.questions = list(questions)
+
+
+class Failed(Exception):  # noqa: N818 - control flow: carries the report that the run will show
+    """Raised by an agent that did its work and found that the attempt fails.
+
+    ``result`` may carry the contract's result (evidence of gates that did not pass).
+    """
+
+    def __init__(self, report: ErrorReport, result: BaseModel | None = None) -> None:
+        super().__init__(report.message)
+        self.report = report
+        self.result = result
+
+
+class Agent(Protocol):
+    """A plain ``perform`` runs in a thread, an async one in the event loop; both under a timeout.
+
+    It returns the contract's result model, or raises Asks, Failed or a ShipwayError.
+    """
+
+    capability: str
+    name: str
+
+    def perform(self, request: Any, desk: Desk) -> BaseModel | Awaitable[BaseModel]: ...

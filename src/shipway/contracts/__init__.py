@@ -1,0 +1,1 @@
+"""What agents and the engine say to each other: one strict, versioned contract per capability."""

@@ -1,0 +1,30 @@
+"""The strict shape that every message shares: unknown fields refused, nothing coerced."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+GitObject = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
+Timestamp = Annotated[
+    str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z$")
+]
+
+
+class Model(BaseModel):
+    """Base of every wire model; frozen, so that a message cannot change after it was checked."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, hide_input_in_errors=True, ser_json_inf_nan="null"
+    )
+
+
+class ArtifactRef(Model):
+    """A file in the artifact store, addressed by the sha256 of its bytes."""
+
+    name: str
+    sha256: Sha256
+    size: int
+    media_type: str

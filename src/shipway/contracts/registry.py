@@ -1,0 +1,39 @@
+"""Which contracts exist: capability and version to the request and result they are checked by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from shipway.contracts.deploy import DeployRequest, DeployResult
+from shipway.contracts.e2e import E2eRequest, E2eResult
+from shipway.contracts.implement import ImplementRequest, ImplementResult
+from shipway.contracts.integrate import IntegrateRequest, IntegrateResult
+from shipway.contracts.plan import PlanRequest, PlanResult
+from shipway.contracts.scaffold import ScaffoldRequest, ScaffoldResult
+from shipway.contracts.validate import ValidateRequest, ValidateResult
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """The request and the result of one capability at one version."""
+
+    capability: str
+    version: int
+    request: type[BaseModel]
+    result: type[BaseModel]
+
+
+CONTRACTS: dict[str, Contract] = {
+    contract.capability: contract
+    for contract in (
+        Contract("plan", 1, PlanRequest, PlanResult),
+        Contract("scaffold", 1, ScaffoldRequest, ScaffoldResult),
+        Contract("implement", 1, ImplementRequest, ImplementResult),
+        Contract("validate", 1, ValidateRequest, ValidateResult),
+        Contract("e2e", 1, E2eRequest, E2eResult),
+        Contract("integrate", 1, IntegrateRequest, IntegrateResult),
+        Contract("deploy", 1, DeployRequest, DeployResult),
+    )
+}

@@ -1,0 +1,102 @@
+"""The pipeline: a versioned DAG of stages, as plain data that the reducer walks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from shipway.domain.conditions import Condition
+from shipway.domain.retries import RetryPolicy
+
+
+class When(StrEnum):
+    """What a dependency must have come to before the dependent stage may start.
+
+    success: it passed, or was skipped because its own condition was false.
+    completed: it passed, failed, or was skipped because its own condition was false.
+    always: it is over, whatever became of it.
+    """
+
+    SUCCESS = "success"
+    COMPLETED = "completed"
+    ALWAYS = "always"
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    stage: str
+    on: When = When.SUCCESS
+
+
+@dataclass(frozen=True, slots=True)
+class InputRef:
+    """A value taken from an earlier result or from the run's submission: ``plan.digest``."""
+
+    source: str
+    path: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return ".".join((self.source, *self.path))
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """A value written in the pipeline itself."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class AskRule:
+    """A decision that a person must make before the stage starts, if ``when`` holds.
+
+    It is bound to the digest of the values of ``subject``: when they change, it is asked again.
+    ``accept`` is the choice that lets the stage start; every other choice fails the stage.
+    """
+
+    id: str
+    question: str
+    when: Condition | None
+    subject: tuple[InputRef, ...]
+    options: tuple[str, ...] = ("approve", "reject")
+    accept: str = "approve"
+    deadline_s: float = 7 * 86400.0
+    default: str = "reject"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One node. ``gates`` names what its result must show PASS for (empty: none of its own)."""
+
+    id: str
+    capability: str
+    agent: str
+    needs: tuple[Dependency, ...] = ()
+    inputs: Mapping[str, InputRef | Literal] = field(default_factory=dict)
+    gates: tuple[str, ...] = ()
+    when: Condition | None = None
+    asks: tuple[AskRule, ...] = ()
+    timeout_s: float = 1800.0
+    retries: RetryPolicy = RetryPolicy()
+    continue_on_failure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """``digest`` is the sha256 of the canonical definition; a run stays pinned to it."""
+
+    name: str
+    version: int
+    digest: str
+    stages: tuple[Stage, ...]
+    timeout_s: float = 86400.0
+    parallelism: int = 4
+    title: str = ""
+
+    def stage(self, stage_id: str) -> Stage:
+        for stage in self.stages:
+            if stage.id == stage_id:
+                return stage
+        raise KeyError(stage_id)

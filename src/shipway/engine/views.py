@@ -1,0 +1,126 @@
+"""What the faces (command line, report, API, pages) see of runs: plain, frozen, JSON-safe."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field, JsonValue
+
+from shipway.contracts.envelope import ErrorReport
+from shipway.contracts.model import ArtifactRef, Model, Timestamp
+from shipway.domain.states import Claim, RunStatus, StageStatus
+
+
+class GateView(Model):
+    """One line of the gate table."""
+
+    gate: str
+    selected: bool
+    verdict: str | None
+    enforcement: str
+    examined: int
+    summary: str
+
+
+class AskView(Model):
+    """A decision or clarification that waits for a person. ``subject`` is what it is bound to."""
+
+    id: str
+    run: str
+    stage: str
+    kind: str
+    question: str
+    why: str
+    options: list[str]
+    default: str | None
+    deadline: Timestamp | None
+    subject: str | None
+    answered: str | None = None
+    answered_by: str | None = None
+    answered_at: Timestamp | None = None
+    comment: str | None = None
+    next_command: str = ""
+
+
+class AttemptView(Model):
+    attempt: int
+    token: int
+    status: str
+    started_at: Timestamp | None
+    ended_at: Timestamp | None
+    error: ErrorReport | None = None
+
+
+class StageView(Model):
+    """``doing`` is what the agent said last; ``reason`` why it waits, was skipped or failed."""
+
+    id: str
+    capability: str
+    agent: str
+    status: StageStatus
+    attempt: int
+    needs: list[str]
+    started_at: Timestamp | None = None
+    ended_at: Timestamp | None = None
+    seconds: float | None = None
+    doing: str | None = None
+    reason: str | None = None
+    error: ErrorReport | None = None
+    gates: list[GateView] = Field(default_factory=list)
+    attempts: list[AttemptView] = Field(default_factory=list)
+    result: dict[str, JsonValue] | None = None
+
+
+class StopView(Model):
+    """Why a run does not go on, and what to type next."""
+
+    code: str
+    message: str
+    hint: str | None
+    next_commands: list[str]
+
+
+class RunSummary(Model):
+    """One line of ``run list``; ``number`` is short and local, ``id`` is for ever."""
+
+    id: str
+    number: int
+    status: RunStatus
+    pipeline: str
+    title: str
+    claim: Claim | None
+    repository: str | None
+    created_at: Timestamp
+    ended_at: Timestamp | None
+    seconds: float
+    stages: dict[str, StageStatus]
+    reason: str | None = None
+
+
+class RunDetail(Model):
+    """Everything about one run; ``stages`` in the pipeline's order."""
+
+    summary: RunSummary
+    pipeline_version: int
+    pipeline_digest: str
+    requirement: ArtifactRef
+    requirement_kind: str
+    target: str
+    trace: str
+    submission: dict[str, JsonValue]
+    stages: list[StageView]
+    asks: list[AskView]
+    stop: StopView | None
+    artifacts: list[ArtifactRef]
+
+
+class EventView(Model):
+    """One event of a run, in order; ``data`` has no secrets."""
+
+    seq: int
+    at: Timestamp
+    type: str
+    stage: str | None
+    attempt: int | None
+    data: dict[str, Any]
+    ignored: str | None = None
