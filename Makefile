@@ -1,0 +1,62 @@
+# The two commands are `make demo` and `make test`; `make help` lists the others.
+# Every path is relative to this file: the checkout may live under a name with spaces.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+PYTHON ?=
+PYTEST_ARGS ?=
+# A fresh clone is really fresh: environments for gates and candidates are kept inside it.
+export SHIPWAY_CACHE ?= $(CURDIR)/.cache/shipway
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+PIP := .venv/bin/python -m pip --quiet --no-input install --only-binary=:all: --require-hashes
+
+.PHONY: help test demo lint format bench lock clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-8s %s\n' "$$name" "$$what"; done
+
+# An environment whose Python has gone is built again.
+$(shell test -x .venv/bin/python || rm -rf .venv/.python)
+
+.venv/.python:
+	@python=$$(sh requirements/choose-python "$(PYTHON)") && { test -x .venv/bin/python || rm -rf .venv; } && \
+	echo "shipway: building .venv with $$("$$python" --version)" && "$$python" -m venv .venv && touch $@
+
+.venv/.runtime: .venv/.python requirements/runtime.txt requirements/connect.py
+	@echo "shipway: installing what Shipway needs to run"
+	@$(PIP) -r requirements/runtime.txt
+	@.venv/bin/python requirements/connect.py && touch $@
+
+.venv/.dev: .venv/.runtime requirements/dev.txt
+	@echo "shipway: installing what its tests need"
+	@$(PIP) -r requirements/dev.txt
+	@touch $@
+
+test: .venv/.dev ## house rules and all tests
+	@.venv/bin/python -m pytest $(PYTEST_ARGS)
+
+demo: .venv/.runtime ## from an OpenAPI document to a deployed service, live (KEEP=1 leaves it running)
+	@.venv/bin/python examples/demo.py
+
+lint: .venv/.dev ## style, types and floors only
+	@.venv/bin/python -m ruff check
+	@.venv/bin/python -m mypy
+	@.venv/bin/lint-imports
+
+format: .venv/.dev ## put code into the house's layout
+	@.venv/bin/python -m ruff format
+
+bench: .venv/.dev ## time from requirement to deployed, and the heart alone
+	@.venv/bin/python -m bench
+
+lock: ## resolve and pin every dependency again
+	@python=$$(sh requirements/choose-python "$(PYTHON)") && rm -rf .cache/lock && "$$python" -m venv .cache/lock
+	@.cache/lock/bin/python -m pip --quiet --no-input install --only-binary=:all: uv
+	@sh requirements/lock .cache/lock/bin/uv $(LOCK_ARGS)
+
+clean: ## remove what make built
+	@rm -rf .venv .cache build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
