@@ -35,6 +35,7 @@ class AskView(Model):
     default: str | None
     deadline: Timestamp | None
     subject: str | None
+    asked_at: Timestamp | None = None
     answered: str | None = None
     answered_by: str | None = None
     answered_at: Timestamp | None = None
@@ -46,6 +47,7 @@ class AttemptView(Model):
     attempt: int
     token: int
     status: str
+    queued_at: Timestamp | None = None
     started_at: Timestamp | None
     ended_at: Timestamp | None
     error: ErrorReport | None = None

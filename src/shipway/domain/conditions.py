@@ -77,6 +77,22 @@ def holds(condition: Condition, values: Mapping[str, Any]) -> bool:
             return any(holds(part, values) for part in parts)
 
 
+def render(condition: Condition) -> str:
+    """The condition as a person would write it."""
+    match condition:
+        case Comparison(path, "==", literal) if literal is True:
+            return ".".join(path)
+        case Comparison(path, op, literal):
+            return f"{'.'.join(path)} {op} {json.dumps(literal, ensure_ascii=False)}"
+        case Not(Both() as part):
+            return f"not ({render(part)})"
+        case Not(part):
+            return f"not {render(part)}"
+        case Both(op, parts):
+            inner = (f"({render(p)})" if isinstance(p, Both) else render(p) for p in parts)
+            return f" {op} ".join(inner)
+
+
 def comparisons(condition: Condition) -> Iterator[Comparison]:
     """Every comparison in it, for checking paths and types when a pipeline is loaded."""
     match condition:
@@ -121,7 +137,7 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
     while position < end:
         match = _TOKEN.match(text, position)
         if match is None or match.lastgroup is None:
-            raise ConditionError(f"cannot read {text[position:position + 12].strip()!r}")
+            raise ConditionError(f"cannot read {text[position : position + 12].strip()!r}")
         yield match.lastgroup, match.group(match.lastgroup)
         position = match.end()
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from shipway.domain.conditions import Condition
+from shipway.domain.conditions import Condition, lookup
 from shipway.domain.retries import RetryPolicy
 
 
@@ -32,10 +32,15 @@ class Dependency:
 
 @dataclass(frozen=True, slots=True)
 class InputRef:
-    """A value taken from an earlier result or from the run's submission: ``plan.digest``."""
+    """A value taken from an earlier result or from the run's submission: ``plan.digest``.
+
+    ``otherwise`` stands in when the source has no result (skipped, or failed); without it the
+    field is left out then, and the contract's own default applies (checked at load).
+    """
 
     source: str
     path: tuple[str, ...]
+    otherwise: Literal | None = None
 
     def __str__(self) -> str:
         return ".".join((self.source, *self.path))
@@ -85,7 +90,10 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """``digest`` is the sha256 of the canonical definition; a run stays pinned to it."""
+    """``digest`` is the sha256 of the canonical definition; a run stays pinned to it.
+
+    ``takes`` is the kind of requirement it is for (``specification``, ``change``); None: either.
+    """
 
     name: str
     version: int
@@ -94,9 +102,24 @@ class Pipeline:
     timeout_s: float = 86400.0
     parallelism: int = 4
     title: str = ""
+    takes: str | None = None
 
     def stage(self, stage_id: str) -> Stage:
         for stage in self.stages:
             if stage.id == stage_id:
                 return stage
         raise KeyError(stage_id)
+
+
+def gather(stage: Stage, values: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The request of ``stage``, from the results so far and the submission (source ``run``)."""
+    request: dict[str, Any] = {}
+    for name, given in stage.inputs.items():
+        match given:
+            case Literal(value):
+                request[name] = value
+            case InputRef(source, path) if source in values:
+                request[name] = lookup(values[source], path)
+            case InputRef(otherwise=Literal(value)):
+                request[name] = value
+    return request

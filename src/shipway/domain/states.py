@@ -58,3 +58,20 @@ FINAL_STAGE = frozenset(
         StageStatus.INVALIDATED,
     }
 )
+
+# One icon for each word, the same in terminal, report and pages; a word always stands beside it.
+ICONS: dict[str, str] = {
+    "pending": "·",
+    "ready": "·",
+    "queued": "…",
+    "running": "▶",
+    "waiting": "✋",
+    "paused": "‖",
+    "passed": "✓",
+    "succeeded": "✓",
+    "failed": "✕",
+    "skipped": "–",
+    "cancelled": "⊘",
+    "invalidated": "↺",
+    "quarantined": "⚠",
+}
