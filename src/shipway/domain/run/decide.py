@@ -1,0 +1,320 @@
+"""The pure heart: from a run's state, one input and the time to the events and orders that follow."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from shipway.domain import retries
+from shipway.domain.conditions import lookup
+from shipway.domain.pipeline import InputRef, Pipeline, Stage
+from shipway.domain.run import events as e
+from shipway.domain.run.draft import Draft
+from shipway.domain.run.evolve import begin
+from shipway.domain.run.settle import settle
+from shipway.domain.run.state import AskState, RunState, StageState
+from shipway.domain.run.verdict import gate_error
+from shipway.domain.states import RunStatus
+
+#: An attempt whose process died this often is poison: it is not handed out again.
+MAX_INTERRUPTIONS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Do this attempt: with its request filled in from earlier results."""
+
+    stage: str
+    attempt: int
+    token: int
+    capability: str
+    agent: str
+    due: float
+    request: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """``cancels`` are attempts (stage, attempt) whose work must stop."""
+
+    state: RunState
+    events: tuple[e.Event, ...]
+    orders: tuple[Order, ...]
+    cancels: tuple[tuple[str, int], ...]
+
+
+def submit(run: str, pipeline: Pipeline, submission: Mapping[str, Any], now: float) -> Decision:
+    """The beginning of a run."""
+    first = e.RunSubmitted(pipeline.digest, now + pipeline.timeout_s)
+    draft = Draft(begin(run, pipeline, submission, first, now), now)
+    draft.events.append(first)
+    settle(draft)
+    return _decision(draft, None)
+
+
+def decide(state: RunState, given: e.Input, now: float) -> Decision:
+    """What follows from one input. Never raises for an input that does not fit: it is recorded."""
+    draft = Draft(state, now)
+    if state.status.is_final:
+        draft.ignore(type(given).__name__, f"the run is {state.status}")
+    else:
+        _apply(draft, given)
+        settle(draft)
+    return _decision(draft, state)
+
+
+def _decision(draft: Draft, before: RunState | None) -> Decision:
+    orders = tuple(
+        _order(draft.state, event) for event in draft.events if isinstance(event, e.StageQueued)
+    )
+    cancels: tuple[tuple[str, int], ...] = ()
+    if before is not None:
+        after = draft.state.stages
+        cancels = tuple(
+            (name, stage.attempt)
+            for name, stage in before.stages.items()
+            if stage.in_hand and not (after[name].in_hand and after[name].token == stage.token)
+        )
+    return Decision(draft.state, tuple(draft.events), orders, cancels)
+
+
+def _order(state: RunState, event: e.StageQueued) -> Order:
+    stage = state.pipeline.stage(event.stage)
+    return Order(
+        stage=stage.id,
+        attempt=event.attempt,
+        token=event.token,
+        capability=stage.capability,
+        agent=stage.agent,
+        due=event.due,
+        request=resolve_inputs(stage, state),
+    )
+
+
+def resolve_inputs(stage: Stage, state: RunState) -> dict[str, Any]:
+    """The request of a stage: each input from its source; one that is not there is left out."""
+    values = state.values()
+    request = {}
+    for name, source in stage.inputs.items():
+        value = (
+            lookup(values, (source.source, *source.path))
+            if isinstance(source, InputRef)
+            else source.value
+        )
+        if value is not None:
+            request[name] = value
+    return request
+
+
+def _apply(draft: Draft, given: e.Input) -> None:
+    match given:
+        case e.Started() | e.Completed() | e.Interrupted():
+            _attempt(draft, given)
+        case e.Tick():
+            _tick(draft)
+        case e.Answer():
+            _answer(draft, given)
+        case e.Cancel(by, reason):
+            _end_all(draft, f"cancelled by {by}: {reason}")
+        case e.Pause(by, reason):
+            if draft.state.paused:
+                draft.ignore("Pause", "the run is paused already")
+            else:
+                draft.emit(e.RunPaused(by, reason))
+        case e.Resume(by):
+            if draft.state.paused:
+                draft.emit(e.RunResumed(by))
+            else:
+                draft.ignore("Resume", "the run is not paused")
+
+
+# Attempts
+
+
+def _attempt(draft: Draft, given: e.Started | e.Completed | e.Interrupted) -> None:
+    what = type(given).__name__
+    stage = draft.state.stages.get(given.stage)
+    if stage is None:
+        draft.ignore(what, "there is no such stage", given.stage, given.attempt)
+    elif not stage.in_hand or stage.token != given.token or stage.attempt != given.attempt:
+        draft.ignore(what, "the attempt is over or was replaced", given.stage, given.attempt)
+    elif isinstance(given, e.Started):
+        due = draft.now + draft.state.pipeline.stage(given.stage).timeout_s
+        draft.emit(e.StageStarted(given.stage, given.attempt, due))
+    elif isinstance(given, e.Interrupted):
+        _interrupted(draft, given, stage)
+    else:
+        _completed(draft, given)
+
+
+def _interrupted(draft: Draft, given: e.Interrupted, stage: StageState) -> None:
+    draft.emit(e.AttemptInterrupted(given.stage, given.attempt, given.why))
+    if stage.interruptions + 1 >= MAX_INTERRUPTIONS:
+        error = {
+            "code": "POISON",
+            "category": "permanent",
+            "recovery": "report",
+            "message": f"its process died {MAX_INTERRUPTIONS} times while it worked on this stage",
+            "hint": "look at the end of the stage's log for what uses up memory or crashes",
+        }
+        draft.emit(e.AttemptFailed(given.stage, given.attempt, error, None))
+
+
+def _completed(draft: Draft, given: e.Completed) -> None:
+    if given.status == "asks":
+        draft.emit(e.StageAsked(given.stage, given.asks))
+        _answer_beforehand(draft, given.stage)
+        return
+    error = given.error
+    if given.status == "succeeded":
+        error = gate_error(draft.state.pipeline.stage(given.stage), given.result)
+    if error is None:
+        result = given.result or {}
+        draft.emit(e.StagePassed(given.stage, given.attempt, result, given.started_at))
+    else:
+        _failed(draft, given.stage, given.attempt, error, given.result, given.started_at)
+
+
+def _failed(
+    draft: Draft,
+    name: str,
+    attempt: int,
+    error: Mapping[str, Any],
+    result: Mapping[str, Any] | None = None,
+    started_at: float | None = None,
+) -> None:
+    policy = draft.state.pipeline.stage(name).retries
+    failures = draft.state.stages[name].failures + 1
+    retry_at = None
+    if error.get("category") in RETRYABLE and retries.may_retry(policy, failures):
+        chance = _chance(f"{draft.state.id}:{name}:{failures}")
+        retry_at = draft.now + retries.delay(policy, failures, chance)
+    draft.emit(e.AttemptFailed(name, attempt, error, retry_at, result, started_at))
+
+
+RETRYABLE = frozenset({"transient", "throttled", "dependency"})
+
+
+def _chance(seed: str) -> float:
+    """A number in [0, 1) that looks random and is the same at every replay."""
+    return int.from_bytes(hashlib.sha256(seed.encode()).digest()[:6]) / 2**48
+
+
+# Time
+
+
+def _tick(draft: Draft) -> None:
+    state, now = draft.state, draft.now
+    if state.rested_at is None and now >= state.deadline:
+        _time_out_run(draft)
+        return
+    for name, stage in state.stages.items():
+        if stage.due is None or now < stage.due:
+            continue
+        if stage.in_hand:
+            _time_out(draft, name, stage)
+        elif stage.open_asks:
+            _expire(draft, name, stage)
+        elif not state.paused:
+            draft.emit(e.StageReadied(name))
+
+
+def _time_out(draft: Draft, name: str, stage: StageState) -> None:
+    limit = draft.state.pipeline.stage(name).timeout_s
+    error = {
+        "code": "AGENT_TIMEOUT",
+        "category": "transient",
+        "recovery": "retry",
+        "message": f"it did not finish within {limit:g} s",
+        "hint": "raise the stage's timeout in the pipeline, or see in its log what it waited for",
+    }
+    _failed(draft, name, stage.attempt, error)
+
+
+def _time_out_run(draft: Draft) -> None:
+    limit = draft.state.pipeline.timeout_s
+    reason = f"the pipeline's timeout of {limit:g} s is over"
+    _stop_stages(draft, reason)
+    draft.emit(e.RunEnded(RunStatus.FAILED, reason))
+
+
+def _expire(draft: Draft, name: str, stage: StageState) -> None:
+    for ask in stage.open_asks:
+        if ask.deadline > draft.now:
+            continue
+        if ask.default is None:
+            error = {
+                "code": "ASK_EXPIRED",
+                "category": "permanent",
+                "recovery": "ask a person",
+                "message": f"nobody answered {ask.id!r} before its deadline",
+                "hint": "start the run again and answer in time",
+            }
+            _failed(draft, name, stage.attempt, error)
+            return
+        draft.emit(e.AskAnswered(name, ask.id, ask.default, "deadline"))
+    _go_on_if_answered(draft, name)
+
+
+# People
+
+
+def _answer(draft: Draft, given: e.Answer) -> None:
+    found = [(name, ask) for name, ask in draft.state.asks() if ask.id == given.ask]
+    if not found:
+        draft.ignore("Answer", f"no question {given.ask!r} is open")
+        return
+    name, ask = found[0]
+    if given.subject is not None and ask.subject not in {None, given.subject}:
+        draft.ignore("Answer", "what is to be decided has changed since", name)
+    elif ask.options and given.choice not in ask.options:
+        draft.ignore("Answer", f"choose one of: {', '.join(ask.options)}", name)
+    else:
+        draft.emit(e.AskAnswered(name, ask.id, given.choice, given.by, given.comment))
+        _go_on_if_answered(draft, name)
+
+
+def _answer_beforehand(draft: Draft, name: str) -> None:
+    """Answers given with the submission count as soon as their question is asked."""
+    given = draft.state.submission.get("answers", {})
+    for ask in draft.state.stages[name].open_asks:
+        choice = given.get(ask.id)
+        already = ask.id in draft.state.answers
+        if choice is not None and not already and (not ask.options or choice in ask.options):
+            draft.emit(e.AskAnswered(name, ask.id, choice, "submission"))
+    _go_on_if_answered(draft, name)
+
+
+def _go_on_if_answered(draft: Draft, name: str) -> None:
+    stage = draft.state.stages[name]
+    if stage.open_asks:
+        return
+    refused = next((ask for ask in stage.asks if ask.accept not in {None, ask.choice}), None)
+    if refused is None:
+        draft.emit(e.StageReadied(name))
+    else:
+        _failed(draft, name, stage.attempt, _refusal(refused))
+
+
+def _refusal(ask: AskState) -> dict[str, Any]:
+    return {
+        "code": "REJECTED",
+        "category": "permanent",
+        "recovery": "ask a person",
+        "message": f"{ask.id} was answered {ask.choice!r} by {ask.by}"
+        + (f": {ask.comment}" if ask.comment else ""),
+        "hint": "change what was refused and start a new run",
+    }
+
+
+def _end_all(draft: Draft, reason: str) -> None:
+    _stop_stages(draft, reason)
+    draft.emit(e.RunEnded(RunStatus.CANCELLED, reason))
+
+
+def _stop_stages(draft: Draft, reason: str) -> None:
+    for name, stage in draft.state.stages.items():
+        if not stage.status.is_final:
+            draft.emit(e.StageCancelled(name, stage.attempt, reason))

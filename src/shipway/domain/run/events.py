@@ -1,0 +1,231 @@
+"""What happened to a run (events, kept for ever) and what it is told (inputs to the reducer)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from shipway.domain.run.state import AskState
+from shipway.domain.states import RunStatus
+
+# Events: facts in the past tense; each changes the state through ``evolve`` and nothing else does.
+
+
+@dataclass(frozen=True, slots=True)
+class RunSubmitted:
+    pipeline: str
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class StageReadied:
+    """It may start as soon as there is room."""
+
+    stage: str
+
+
+@dataclass(frozen=True, slots=True)
+class StageQueued:
+    """An attempt was ordered."""
+
+    stage: str
+    attempt: int
+    token: int
+    due: float
+
+
+@dataclass(frozen=True, slots=True)
+class StageStarted:
+    stage: str
+    attempt: int
+    due: float
+
+
+@dataclass(frozen=True, slots=True)
+class StagePassed:
+    stage: str
+    attempt: int
+    result: Mapping[str, Any]
+    started_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFailed:
+    """``retry_at`` says when it is tried again; None when it failed for good."""
+
+    stage: str
+    attempt: int
+    error: Mapping[str, Any]
+    retry_at: float | None
+    result: Mapping[str, Any] | None = None
+    started_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptInterrupted:
+    """Its process died or was drained; the stage goes back to where it was before the order."""
+
+    stage: str
+    attempt: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class StageSkipped:
+    stage: str
+    reason: str
+    unneeded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StageAsked:
+    stage: str
+    asks: tuple[AskState, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AskAnswered:
+    """``by`` is a person, or "deadline" when the default was taken."""
+
+    stage: str
+    ask: str
+    choice: str
+    by: str
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StageCancelled:
+    stage: str
+    attempt: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunPaused:
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunResumed:
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunRested:
+    """Nothing can move until a person acts."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunWoke:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    status: RunStatus
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class InputIgnored:
+    """A stale, repeated or impossible input: recorded, and nothing else."""
+
+    what: str
+    why: str
+    stage: str | None = None
+    attempt: int | None = None
+
+
+Event = (
+    RunSubmitted
+    | StageReadied
+    | StageQueued
+    | StageStarted
+    | StagePassed
+    | AttemptFailed
+    | AttemptInterrupted
+    | StageSkipped
+    | StageAsked
+    | AskAnswered
+    | StageCancelled
+    | RunPaused
+    | RunResumed
+    | RunRested
+    | RunWoke
+    | RunEnded
+    | InputIgnored
+)
+
+# Inputs: what the reducer is told.
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    stage: str
+    attempt: int
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """An attempt's outcome, already checked against its contract by the engine."""
+
+    stage: str
+    attempt: int
+    token: int
+    status: Literal["succeeded", "failed", "asks"]
+    result: Mapping[str, Any] | None = None
+    error: Mapping[str, Any] | None = None
+    asks: tuple[AskState, ...] = ()
+    started_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The process that worked on the attempt is gone, or was asked to hand it back."""
+
+    stage: str
+    attempt: int
+    token: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed; timers that are due fire."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """``subject`` None means: whatever the question is bound to now."""
+
+    ask: str
+    choice: str
+    by: str
+    subject: str | None = None
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    by: str
+
+
+Input = Started | Completed | Interrupted | Tick | Answer | Cancel | Pause | Resume

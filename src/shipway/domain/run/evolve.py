@@ -1,0 +1,190 @@
+"""How an event changes the state of a run; replaying all of them gives the same state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from shipway.domain.pipeline import Pipeline
+from shipway.domain.run import events as e
+from shipway.domain.run.state import AskState, RunState, StageState
+from shipway.domain.states import RunStatus, StageStatus
+
+
+def begin(
+    run: str, pipeline: Pipeline, submission: Mapping[str, Any], event: e.RunSubmitted, at: float
+) -> RunState:
+    """The state right after submission."""
+    return RunState(
+        id=run,
+        pipeline=pipeline,
+        submission=submission,
+        stages={stage.id: StageState() for stage in pipeline.stages},
+        seq=1,
+        created_at=at,
+        deadline=event.deadline,
+    )
+
+
+def replay(
+    run: str,
+    pipeline: Pipeline,
+    submission: Mapping[str, Any],
+    history: Iterable[tuple[float, e.Event]],
+) -> RunState:
+    """Rebuild a state from its whole history; raises ValueError if that does not begin properly."""
+    past = iter(history)
+    at, first = next(past, (0.0, None))
+    if not isinstance(first, e.RunSubmitted):
+        raise ValueError("the history does not begin with the submission")  # noqa: TRY004
+    state = begin(run, pipeline, submission, first, at)
+    for at, event in past:
+        state = evolve(state, event, at)
+    return state
+
+
+def evolve(state: RunState, event: e.Event, at: float) -> RunState:
+    """The state after one more event, which happened ``at`` (seconds since the epoch)."""
+    return replace(_changed(state, event, at), seq=state.seq + 1)
+
+
+def _changed(state: RunState, event: e.Event, at: float) -> RunState:  # noqa: PLR0911 - one arm an event
+    match event:
+        case e.RunPaused(reason=reason):
+            return replace(state, paused=True, status=RunStatus.PAUSED, reason=reason, rested_at=at)
+        case e.RunResumed():
+            return _awake(replace(state, paused=False), at)
+        case e.RunRested(reason):
+            return replace(state, status=RunStatus.WAITING, reason=reason, rested_at=at)
+        case e.RunWoke():
+            return _awake(state, at)
+        case e.RunEnded(status, reason):
+            return replace(state, status=status, reason=reason, ended_at=at, rested_at=None)
+        case e.InputIgnored():
+            return state
+        case e.RunSubmitted():
+            raise ValueError("a run is submitted once")
+        case e.AskAnswered():
+            return _answered(state, event, at)
+        case e.StageQueued(stage, _, token):
+            changed = _put(state, stage, _stage(state.stages[stage], event, at))
+            return replace(changed, tokens=token)
+        case _:
+            return _put(state, event.stage, _stage(state.stages[event.stage], event, at))
+
+
+def _awake(state: RunState, at: float) -> RunState:
+    """Running again; the time at rest is given back to the deadline."""
+    rested = 0.0 if state.rested_at is None else max(0.0, at - state.rested_at)
+    return replace(
+        state,
+        status=RunStatus.RUNNING,
+        reason=None,
+        rested_at=None,
+        deadline=state.deadline + rested,
+    )
+
+
+def _put(state: RunState, name: str, stage: StageState) -> RunState:
+    return replace(state, stages={**state.stages, name: stage})
+
+
+def _answered(state: RunState, event: e.AskAnswered, at: float) -> RunState:
+    stage = state.stages[event.stage]
+    asks = tuple(_choose(ask, event, at) for ask in stage.asks)
+    due = min((ask.deadline for ask in asks if ask.choice is None), default=None)
+    changed = _put(state, event.stage, replace(stage, asks=asks, due=due))
+    if any(ask.id == event.ask and ask.kind == "clarification" for ask in asks):
+        return replace(changed, answers={**state.answers, event.ask: event.choice})
+    return changed
+
+
+def _choose(ask: AskState, event: e.AskAnswered, at: float) -> AskState:
+    if ask.id != event.ask or ask.choice is not None:
+        return ask
+    return replace(ask, choice=event.choice, by=event.by, at=at, comment=event.comment)
+
+
+def _stage(stage: StageState, event: e.Event, at: float) -> StageState:  # noqa: PLR0911 - one arm an event
+    match event:
+        case e.StageReadied():
+            return replace(stage, status=StageStatus.READY, due=None, reason=None)
+        case e.StageQueued(_, attempt, token, due):
+            return replace(
+                stage,
+                status=StageStatus.QUEUED,
+                attempt=attempt,
+                token=token,
+                due=due,
+                queued_at=at,
+                started_at=None,
+                reason=None,
+            )
+        case e.StageStarted(_, _, due):
+            return replace(stage, status=StageStatus.RUNNING, started_at=at, due=due)
+        case e.StagePassed(_, _, result, started_at):
+            began = stage.started_at if started_at is None else started_at
+            return replace(
+                stage,
+                status=StageStatus.PASSED,
+                result=result,
+                error=None,
+                started_at=began,
+                ended_at=at,
+                due=None,
+                reason=None,
+            )
+        case e.AttemptFailed():
+            return _failed(stage, event, at)
+        case e.AttemptInterrupted(_, _, why):
+            return replace(
+                stage,
+                status=StageStatus.READY,
+                reason=why,
+                due=None,
+                interruptions=stage.interruptions + 1,
+            )
+        case e.StageSkipped(_, reason, unneeded):
+            return replace(
+                stage,
+                status=StageStatus.SKIPPED,
+                reason=reason,
+                unneeded=unneeded,
+                ended_at=at,
+                due=None,
+            )
+        case e.StageAsked(_, asks):
+            return _asked(stage, asks)
+        case e.StageCancelled(_, _, reason):
+            return replace(
+                stage, status=StageStatus.CANCELLED, reason=reason, ended_at=at, due=None
+            )
+        case _:
+            raise ValueError(f"{type(event).__name__} is no event of a stage")
+
+
+def _failed(stage: StageState, event: e.AttemptFailed, at: float) -> StageState:
+    began = stage.started_at if event.started_at is None else event.started_at
+    failed = replace(
+        stage,
+        failures=stage.failures + 1,
+        error=event.error,
+        result=event.result,
+        started_at=began,
+        reason=str(event.error.get("message", "")),
+    )
+    if event.retry_at is None:
+        return replace(failed, status=StageStatus.FAILED, ended_at=at, due=None)
+    return replace(failed, status=StageStatus.WAITING, due=event.retry_at)
+
+
+def _asked(stage: StageState, asks: tuple[AskState, ...]) -> StageState:
+    new = {ask.id for ask in asks}
+    return replace(
+        stage,
+        status=StageStatus.WAITING,
+        asks=(*(ask for ask in stage.asks if ask.id not in new), *asks),
+        due=min(ask.deadline for ask in asks),
+        reason="; ".join(ask.question for ask in asks),
+    )

@@ -1,0 +1,151 @@
+"""Moves a run on as far as it goes without anything new: what may start, is skipped, asks, ends."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from shipway.domain.conditions import holds, lookup
+from shipway.domain.pipeline import AskRule, Dependency, Stage, When
+from shipway.domain.run import events as e
+from shipway.domain.run.draft import Draft
+from shipway.domain.run.state import AskState, RunState, StageState
+from shipway.domain.states import RunStatus, StageStatus
+
+
+def settle(draft: Draft) -> None:
+    """Let every stage that can move do so, then end the run or say why it rests."""
+    if draft.state.status.is_final:
+        return
+    if not draft.state.paused:
+        while _move_one_round(draft):
+            pass
+    _conclude(draft)
+
+
+def _move_one_round(draft: Draft) -> bool:
+    before = len(draft.events)
+    for stage in draft.state.pipeline.stages:
+        status = draft.state.stages[stage.id].status
+        if status is StageStatus.PENDING:
+            _consider(draft, stage)
+        elif status is StageStatus.READY:
+            _start(draft, stage)
+    return len(draft.events) > before
+
+
+def _consider(draft: Draft, stage: Stage) -> None:
+    needed = [_met(need, draft.state.stages[need.stage]) for need in stage.needs]
+    if None in needed:
+        return
+    if False in needed:
+        missed = next(need for need, met in zip(stage.needs, needed, strict=True) if met is False)
+        status = draft.state.stages[missed.stage].status
+        why = f"{missed.stage} is {status}, and {stage.id} needs its {missed.on}"
+        draft.emit(e.StageSkipped(stage.id, why, unneeded=False))
+    elif stage.when is not None and not holds(stage.when, draft.state.values()):
+        draft.emit(e.StageSkipped(stage.id, "its condition does not hold", unneeded=True))
+    else:
+        draft.emit(e.StageReadied(stage.id))
+
+
+def _met(need: Dependency, stage: StageState) -> bool | None:
+    """Whether the dependency is met; None while that is open."""
+    if not stage.status.is_final:
+        return None
+    if need.on is When.ALWAYS:
+        return True
+    if stage.status is StageStatus.PASSED or stage.unneeded:
+        return True
+    return need.on is When.COMPLETED and stage.status is StageStatus.FAILED
+
+
+def _start(draft: Draft, stage: Stage) -> None:
+    if not _allowed(draft, stage):
+        return
+    state = draft.state
+    in_hand = sum(other.in_hand for other in state.stages.values())
+    if in_hand < state.pipeline.parallelism:
+        attempt = state.stages[stage.id].attempt + 1
+        due = draft.now + stage.timeout_s
+        draft.emit(e.StageQueued(stage.id, attempt, state.tokens + 1, due))
+
+
+def _allowed(draft: Draft, stage: Stage) -> bool:
+    """Whether every decision that the stage needs has been made, for exactly what stands now."""
+    values = draft.state.values()
+    open_asks = [
+        ask
+        for rule in stage.asks
+        if rule.when is None or holds(rule.when, values)
+        if (ask := _ask(rule, values, draft)) and not _decided(draft.state.stages[stage.id], ask)
+    ]
+    if not open_asks:
+        return True
+    draft.emit(e.StageAsked(stage.id, tuple(open_asks)))
+    accepted = draft.state.submission.get("accept", ())
+    for ask in open_asks:
+        if ask.id in accepted and ask.accept is not None:
+            draft.emit(e.AskAnswered(stage.id, ask.id, ask.accept, "submission"))
+    if not draft.state.stages[stage.id].open_asks:
+        draft.emit(e.StageReadied(stage.id))
+    return False
+
+
+def _ask(rule: AskRule, values: Mapping[str, Any], draft: Draft) -> AskState:
+    bound = [lookup(values, (ref.source, *ref.path)) for ref in rule.subject]
+    canonical = json.dumps([rule.id, bound], sort_keys=True, separators=(",", ":"))
+    return AskState(
+        id=rule.id,
+        kind="decision",
+        question=rule.question,
+        options=rule.options,
+        default=rule.default,
+        deadline=draft.now + rule.deadline_s,
+        subject=hashlib.sha256(canonical.encode()).hexdigest(),
+        accept=rule.accept,
+    )
+
+
+def _decided(stage: StageState, ask: AskState) -> bool:
+    return any(
+        made.id == ask.id and made.subject == ask.subject and made.choice == made.accept
+        for made in stage.asks
+    )
+
+
+def _conclude(draft: Draft) -> None:
+    state = draft.state
+    stages = state.stages.values()
+    if all(stage.status.is_final for stage in stages):
+        draft.emit(_ending(state))
+        return
+    if state.paused:
+        return
+    resting = not any(
+        stage.in_hand or stage.status is StageStatus.READY or _timed(stage) for stage in stages
+    )
+    if resting and state.status is RunStatus.RUNNING:
+        draft.emit(e.RunRested(_waits_for(state)))
+    elif not resting and state.status is RunStatus.WAITING:
+        draft.emit(e.RunWoke())
+
+
+def _timed(stage: StageState) -> bool:
+    """It waits, but for its next attempt and not for a person."""
+    return stage.status is StageStatus.WAITING and not stage.open_asks
+
+
+def _waits_for(state: RunState) -> str:
+    asks = [ask.id for _, ask in state.asks()]
+    return f"a person: {', '.join(asks)}"
+
+
+def _ending(state: RunState) -> e.RunEnded:
+    for stage in state.pipeline.stages:
+        come_to = state.stages[stage.id]
+        if come_to.status is StageStatus.FAILED and not stage.continue_on_failure:
+            return e.RunEnded(RunStatus.FAILED, f"{stage.id}: {come_to.reason}")
+    return e.RunEnded(RunStatus.SUCCEEDED, None)

@@ -1,0 +1,183 @@
+"""What a run has come to: one frozen value, rebuilt from its events at any time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from shipway.domain.pipeline import Pipeline
+from shipway.domain.states import RunStatus, StageStatus
+
+#: Changes when the stored form of RunState does; a run with another number is quarantined.
+STATE_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class AskState:
+    """A question to a person: open until ``choice`` is set. Times are seconds since the epoch.
+
+    A decision is bound to ``subject``, the digest of what is decided; a clarification is not.
+    """
+
+    id: str
+    kind: Literal["decision", "clarification"]
+    question: str
+    options: tuple[str, ...]
+    default: str | None
+    deadline: float
+    why: str = ""
+    subject: str | None = None
+    accept: str | None = None
+    choice: str | None = None
+    by: str | None = None
+    at: float | None = None
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StageState:
+    """``token`` fences the attempt in hand; ``due`` is when the timer of the present state fires.
+
+    ``failures`` counts failed attempts (for retries), ``interruptions`` attempts whose process
+    died (for poison protection); ``unneeded`` marks a skip by the stage's own condition.
+    """
+
+    status: StageStatus = StageStatus.PENDING
+    attempt: int = 0
+    token: int = 0
+    failures: int = 0
+    interruptions: int = 0
+    reason: str | None = None
+    due: float | None = None
+    queued_at: float | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+    unneeded: bool = False
+    result: Mapping[str, Any] | None = None
+    error: Mapping[str, Any] | None = None
+    asks: tuple[AskState, ...] = ()
+
+    @property
+    def in_hand(self) -> bool:
+        """Whether an order for it is out."""
+        return self.status in {StageStatus.QUEUED, StageStatus.RUNNING}
+
+    @property
+    def open_asks(self) -> tuple[AskState, ...]:
+        if self.status is not StageStatus.WAITING:
+            return ()
+        return tuple(ask for ask in self.asks if ask.choice is None)
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """``tokens`` is the last fencing token given out; ``seq`` the number of the last event.
+
+    ``deadline`` is the pipeline's timeout; time spent at rest (``rested_at``) does not count.
+    """
+
+    id: str
+    pipeline: Pipeline
+    submission: Mapping[str, Any]
+    stages: Mapping[str, StageState]
+    status: RunStatus = RunStatus.RUNNING
+    reason: str | None = None
+    seq: int = 0
+    tokens: int = 0
+    created_at: float = 0.0
+    ended_at: float | None = None
+    deadline: float = 0.0
+    rested_at: float | None = None
+    paused: bool = False
+    answers: Mapping[str, str] = field(default_factory=dict)
+
+    def values(self) -> dict[str, Any]:
+        """What inputs and conditions can refer to: the submission and the passed stages' results."""
+        known: dict[str, Any] = {
+            name: stage.result
+            for name, stage in self.stages.items()
+            if stage.status is StageStatus.PASSED
+        }
+        answers = {**self.submission.get("answers", {}), **self.answers}
+        known["run"] = {**self.submission, "answers": answers}
+        return known
+
+    def asks(self) -> Iterator[tuple[str, AskState]]:
+        """Every question that is open, with its stage."""
+        for name, stage in self.stages.items():
+            for ask in stage.open_asks:
+                yield name, ask
+
+    def due(self) -> float | None:
+        """When the next timer fires, or None when nothing is timed."""
+        if self.status.is_final:
+            return None
+        times = [stage.due for stage in self.stages.values() if stage.due is not None]
+        if self.rested_at is None:
+            times.append(self.deadline)
+        return min(times, default=None)
+
+    def to_json(self) -> dict[str, Any]:
+        """The state as data (dataclasses inside), without the pipeline it is pinned to."""
+        return {
+            "format": STATE_FORMAT,
+            "stages": self.stages,
+            "status": self.status,
+            "reason": self.reason,
+            "seq": self.seq,
+            "tokens": self.tokens,
+            "created_at": self.created_at,
+            "ended_at": self.ended_at,
+            "deadline": self.deadline,
+            "rested_at": self.rested_at,
+            "paused": self.paused,
+            "answers": self.answers,
+        }
+
+
+def from_json(
+    run: str, pipeline: Pipeline, submission: Mapping[str, Any], data: Mapping[str, Any]
+) -> RunState:
+    """Rebuild a state; raises ValueError, KeyError or TypeError on anything unknown."""
+    if data["format"] != STATE_FORMAT:
+        raise ValueError(f"state format {data['format']!r} is unknown")
+    stages = {name: _stage(stage) for name, stage in data["stages"].items()}
+    if set(stages) != {stage.id for stage in pipeline.stages}:
+        raise ValueError("the stages are not those of the pipeline")
+    fields = {name: data[name] for name in _PLAIN}
+    return RunState(
+        id=run,
+        pipeline=pipeline,
+        submission=submission,
+        stages=stages,
+        status=RunStatus(data["status"]),
+        **fields,
+    )
+
+
+_PLAIN = (
+    "reason",
+    "seq",
+    "tokens",
+    "created_at",
+    "ended_at",
+    "deadline",
+    "rested_at",
+    "paused",
+    "answers",
+)
+
+
+def _stage(data: Mapping[str, Any]) -> StageState:
+    return StageState(
+        **{
+            **data,
+            "status": StageStatus(data["status"]),
+            "asks": tuple(ask_from_json(ask) for ask in data["asks"]),
+        }
+    )
+
+
+def ask_from_json(data: Mapping[str, Any]) -> AskState:
+    return AskState(**{**data, "options": tuple(data["options"])})

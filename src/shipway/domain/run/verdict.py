@@ -1,0 +1,61 @@
+"""What a stage's gates say about its result: anything but a sound PASS of each is a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from shipway.domain.gates import Enforcement, Judgement, Selection, Verdict, passes, sound
+from shipway.domain.pipeline import Stage
+
+
+def gate_error(stage: Stage, result: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """None if the result shows what the stage's gates ask for, else why it does not."""
+    if not stage.gates:
+        return None
+    try:
+        report = (result or {})["report"]
+        selections = [_selection(one) for one in report["selections"]]
+        judgements = [_judgement(one) for one in report["evidence"]]
+    except (KeyError, TypeError, ValueError):
+        return _error(f"{stage.id} brought no readable report of its gates")
+    missing = set(stage.gates) - {one.gate for one in selections}
+    if missing:
+        return _error(f"nothing was said about: {', '.join(sorted(missing))}")
+    if passes(selections, judgements):
+        return None
+    return _error(_summary(judgements))
+
+
+def _summary(judgements: list[Judgement]) -> str:
+    sounded = [sound(one) for one in judgements if one.enforcement is Enforcement.REQUIRED]
+    bad = [one for one in sounded if one.verdict is not Verdict.PASS]
+    if not bad:
+        return "no required gate gave evidence"
+    return "; ".join(f"{one.gate} {one.verdict}: {one.summary}" for one in bad)
+
+
+def _error(message: str) -> dict[str, Any]:
+    return {
+        "code": "GATE",
+        "category": "permanent",
+        "recovery": "fix the input",
+        "message": message,
+        "hint": "see the gate's evidence in the report",
+    }
+
+
+def _selection(data: Mapping[str, Any]) -> Selection:
+    return Selection(
+        data["gate"], data["selected"], data["reason"], Enforcement(data["enforcement"])
+    )
+
+
+def _judgement(data: Mapping[str, Any]) -> Judgement:
+    return Judgement(
+        data["gate"],
+        Verdict(data["verdict"]),
+        data["examined"],
+        data["summary"],
+        Enforcement(data["enforcement"]),
+    )
