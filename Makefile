@@ -12,7 +12,7 @@ PYTEST_ARGS ?=
 export SHIPWAY_CACHE ?= $(CURDIR)/.cache/shipway
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-PIP := .venv/bin/python -m pip --quiet --no-input install --only-binary=:all: --require-hashes
+PIP := .venv/bin/python -m pip -qq --no-input install --only-binary=:all: --require-hashes
 
 .PHONY: help test demo lint format bench lock clean
 
@@ -55,7 +55,7 @@ bench: .venv/.dev ## time from requirement to deployed, and the heart alone
 
 lock: ## resolve and pin every dependency again
 	@python=$$(sh requirements/choose-python "$(PYTHON)") && rm -rf .cache/lock && "$$python" -m venv .cache/lock
-	@.cache/lock/bin/python -m pip --quiet --no-input install --only-binary=:all: uv
+	@.cache/lock/bin/python -m pip -qq --no-input install --only-binary=:all: uv
 	@sh requirements/lock .cache/lock/bin/uv $(LOCK_ARGS)
 
 clean: ## remove what make built
