@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shipway.domain import retries
-from shipway.domain.conditions import lookup
-from shipway.domain.pipeline import InputRef, Pipeline, Stage
+from shipway.domain.pipeline import Pipeline, Stage, gather
 from shipway.domain.run import events as e
 from shipway.domain.run.draft import Draft
 from shipway.domain.run.evolve import begin
@@ -94,18 +93,8 @@ def _order(state: RunState, event: e.StageQueued) -> Order:
 
 
 def resolve_inputs(stage: Stage, state: RunState) -> dict[str, Any]:
-    """The request of a stage: each input from its source; one that is not there is left out."""
-    values = state.values()
-    request = {}
-    for name, source in stage.inputs.items():
-        value = (
-            lookup(values, (source.source, *source.path))
-            if isinstance(source, InputRef)
-            else source.value
-        )
-        if value is not None:
-            request[name] = value
-    return request
+    """The request of a stage: each input from its source, as ``gather`` documents."""
+    return gather(stage, state.values())
 
 
 def _apply(draft: Draft, given: e.Input) -> None:
