@@ -88,13 +88,8 @@ def _order(state: RunState, event: e.StageQueued) -> Order:
         capability=stage.capability,
         agent=stage.agent,
         due=event.due,
-        request=resolve_inputs(stage, state),
+        request=gather(stage, state.values()),
     )
-
-
-def resolve_inputs(stage: Stage, state: RunState) -> dict[str, Any]:
-    """The request of a stage: each input from its source, as ``gather`` documents."""
-    return gather(stage, state.values())
 
 
 def _apply(draft: Draft, given: e.Input) -> None:

@@ -1,0 +1,44 @@
+"""Brings a database to this version's tables, one process at a time."""
+
+from __future__ import annotations
+
+import fcntl
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
+
+from shipway.errors import ConfigurationError
+from shipway.store.database import revision
+
+
+def migrate(path: Path) -> None:
+    """Run the missing migrations; raises ConfigurationError for a database of a later version."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with path.with_suffix(".migrating").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        config = _config()
+        known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+        present = revision(path)
+        if present is not None and present not in known:
+            raise ConfigurationError(
+                f"{path} was written by a later version of Shipway",
+                hint="upgrade Shipway, or point SHIPWAY_HOME at another directory",
+            )
+        engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
+        with engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            connection.commit()
+        engine.dispose()
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("path_separator", "os")
+    return config

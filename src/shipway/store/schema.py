@@ -1,0 +1,100 @@
+"""The tables, as SQLAlchemy metadata: migrations are checked against them for drift."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+
+pipelines = Table(
+    "pipelines",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("definition", LargeBinary, nullable=False),
+)
+
+# ``due`` is when the run's next timer fires; ``state`` is the reducer's RunState as JSON.
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("number", Integer, nullable=False, unique=True),
+    Column("status", Text, nullable=False),
+    Column("pipeline", Text, ForeignKey("pipelines.digest"), nullable=False),
+    Column("title", Text, nullable=False),
+    Column("trace", Text, nullable=False),
+    Column("submission", LargeBinary, nullable=False),
+    Column("state", LargeBinary, nullable=False),
+    Column("due", Float),
+    Column("created_at", Float, nullable=False),
+    Column("ended_at", Float),
+    Index("runs_by_status", "status", "due"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("run", Text, ForeignKey("runs.id"), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("run", "seq"),
+    sqlite_with_rowid=False,
+)
+
+# ``deliveries`` is counted before an order is handed out, so that one that kills its worker
+# is noticed. The unique key makes two orders for one attempt impossible.
+orders = Table(
+    "orders",
+    metadata,
+    Column("run", Text, ForeignKey("runs.id"), nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("token", Integer, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("deliveries", Integer, nullable=False),
+    Column("task", LargeBinary, nullable=False),
+    Column("outcome", LargeBinary),
+    PrimaryKeyConstraint("run", "stage", "attempt"),
+    sqlite_with_rowid=False,
+)
+
+# What other processes ask of the engine that owns the state directory.
+commands = Table(
+    "commands",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("run", Text),
+    Column("data", LargeBinary, nullable=False),
+    Column("done_at", Float),
+    Column("answer", LargeBinary),
+    Index("commands_open", "done_at", "at"),
+)
+
+# What an agent says it is doing now; overwritten, and of no consequence.
+progress = Table(
+    "progress",
+    metadata,
+    Column("run", Text, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("doing", Text, nullable=False),
+    PrimaryKeyConstraint("run", "stage"),
+    sqlite_with_rowid=False,
+)
