@@ -1,0 +1,198 @@
+"""The rules of the house that no other tool checks, each a function from a file to its faults."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+TEMPLATES = "src/shipway/agents/templates/"
+LONGEST_FILE, LONGEST_FUNCTION = 600, 60
+
+Rule = Callable[[str, str], Iterable[str]]
+
+
+def project_files() -> list[str]:
+    """Every file that is, or would be, in the repository."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    return sorted(name for name in listed.split("\0") if name and (ROOT / name).is_file())
+
+
+def faults_of(rule: Rule, names: Iterable[str]) -> list[str]:
+    found = []
+    for name in names:
+        try:
+            text = (ROOT / name).read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue
+        found += [f"{name}{fault}" for fault in rule(name, text)]
+    return found
+
+
+def is_python(name: str) -> bool:
+    return name.endswith(".py") and not name.startswith(TEMPLATES)
+
+
+# -- shape ------------------------------------------------------------------------------------
+
+
+def size(name: str, text: str) -> Iterator[str]:
+    """A file fits in a head, a function on a screen."""
+    if not is_python(name):
+        return
+    lines = text.count("\n")
+    if lines > LONGEST_FILE:
+        yield f": {lines} lines, at most {LONGEST_FILE}"
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            length = (node.end_lineno or node.lineno) - node.lineno + 1
+            if length > LONGEST_FUNCTION:
+                yield f":{node.lineno}: {node.name} has {length} lines, at most {LONGEST_FUNCTION}"
+
+
+def caption(name: str, text: str) -> Iterator[str]:
+    """A module opens with one sentence that says what it is for."""
+    tree = ast.parse(text) if is_python(name) else ast.Module([], [])
+    if not tree.body:
+        return
+    first = (ast.get_docstring(tree) or "").split("\n\n")[0].strip()
+    if not first:
+        yield ":1: no docstring that says what this module is for"
+    elif first.count("\n") > 1 or re.search(r"[.!?]\s+[A-Z]", first) or first[-1] not in ".:":
+        yield ":1: the docstring does not open with one sentence of at most two lines"
+
+
+def naming(name: str, _text: str) -> Iterator[str]:
+    """A name says what is inside."""
+    empty = {"util", "utils", "helper", "helpers", "common", "manager", "base", "misc"}
+    if not name.startswith(TEMPLATES) and empty & {Path(name).stem, *Path(name).parent.parts}:
+        yield ": this name says nothing; name what it does"
+
+
+# -- honesty ----------------------------------------------------------------------------------
+
+_SILENT = {"Exception", "BaseException"}
+_UNFINISHED = re.compile(r"\b(?:" + "|".join(["TO" + "DO", "FIX" + "ME", "X" + "XX"]) + r")\b")
+_NOT_BUILT = "Not" + "ImplementedError"
+_AVOIDED = re.compile(r"\bpytest\.(?:mark\.)?(?:skip|skipif|xfail|importorskip)\b")
+_UNNAMED = re.compile(r"#\s*type:\s*ignore(?!\[)|#\s*noqa(?!:)|#\s*pragma:\s*no\s*cover")
+
+
+def finished(name: str, text: str) -> Iterator[str]:
+    """What is not built says so by UnimplementedError; nothing is put off in a comment."""
+    rulebook = Path(__file__).name
+    for number, line in enumerate(text.splitlines(), start=1):
+        if _UNFINISHED.search(line):
+            yield f":{number}: finish it, or raise UnimplementedError"
+        if is_python(name) and Path(name).name != rulebook:
+            if re.search(rf"\b{_NOT_BUILT}\b", line):
+                yield f":{number}: raise UnimplementedError, which says what to do"
+            if _AVOIDED.search(line):
+                yield f":{number}: a test that is not run shows nothing"
+            if _UNNAMED.search(line):
+                yield f":{number}: name the rule that is switched off, and why"
+
+
+def loud(name: str, text: str) -> Iterator[str]:
+    """No failure is swallowed."""
+    if not is_python(name):
+        return
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ExceptHandler) and all(map(_says_nothing, node.body)):
+            yield f":{node.lineno}: this error disappears; handle it or let it rise"
+        if (
+            isinstance(node, ast.Call)
+            and ast.unparse(node.func) in {"suppress", "contextlib.suppress"}
+            and _SILENT & {ast.unparse(argument) for argument in node.args}
+        ):
+            yield f":{node.lineno}: this hides every error; name the one that is expected"
+
+
+def _says_nothing(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Pass) or (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and node.value.value is Ellipsis
+    )
+
+
+# -- portability ------------------------------------------------------------------------------
+
+_HOSTS = re.compile(
+    "|".join(["pypi" + r"\.(?:org|io|python)", "python" + r"hosted\.org", "npm" + r"js\.(?:org|com)"]),
+    re.IGNORECASE,
+)
+_PLACES = re.compile(r"/home/\w+/|/Users/\w+|/root/[\w.]|/work/\w")
+
+
+def portable(name: str, text: str) -> Iterator[str]:
+    """Nothing names where packages come from, or a place on somebody's machine."""
+    if Path(name).name == Path(__file__).name:
+        return
+    for number, line in enumerate(text.splitlines(), start=1):
+        if _HOSTS.search(line):
+            yield f":{number}: names a package registry; where packages come from is the user's affair"
+        if _PLACES.search(line):
+            yield f":{number}: names a place on somebody's machine"
+
+
+# -- third parties ----------------------------------------------------------------------------
+
+PURE = ("shipway.domain", "shipway.errors")
+IMPURE = {"asyncio", "os", "random", "time", "socket", "subprocess", "secrets", "threading"}
+KNOWN_BY = {
+    "sqlite3": ("shipway.store",),
+    "sqlalchemy": ("shipway.store",),
+    "alembic": ("shipway.store",),
+    "redis": ("shipway.bus.redis",),
+    "procrastinate": ("shipway.engine.dispatch.fleet",),
+    "fastapi": ("shipway.api", "shipway.server"),
+    "starlette": ("shipway.api", "shipway.server", "shipway.web"),
+    "uvicorn": ("shipway.server",),
+    "copier": ("shipway.agents",),
+    "click": ("shipway.cli",),
+    "rich": ("shipway.cli.render",),
+    "openapi_spec_validator": ("shipway.specs",),
+}
+
+
+def neighbours(name: str, text: str) -> Iterator[str]:
+    """Each third party is known by one room; the domain knows nobody and touches nothing."""
+    if not (name.startswith("src/shipway/") and is_python(name)):
+        return
+    module = name.removeprefix("src/").removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+    pure = any(_within(module, room) for room in PURE)
+    for line, imported in _imports(text):
+        rooms = KNOWN_BY.get(imported)
+        if rooms and not any(_within(module, room) for room in rooms):
+            yield f":{line}: only {' and '.join(rooms)} may know {imported}"
+        if pure and imported != "shipway":
+            if imported not in sys.stdlib_module_names:
+                yield f":{line}: the domain knows the standard library only, not {imported}"
+            if imported in IMPURE:
+                yield f":{line}: the domain is pure: no {imported}"
+
+
+def _within(module: str, room: str) -> bool:
+    return module == room or module.startswith(f"{room}.")
+
+
+def _imports(text: str) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name.split(".")[0]) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.lineno, node.module.split(".")[0]
+
+
+RULES: tuple[Rule, ...] = (size, caption, naming, finished, loud, portable, neighbours)
