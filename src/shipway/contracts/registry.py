@@ -17,12 +17,13 @@ from shipway.contracts.validate import ValidateRequest, ValidateResult
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """The request and the result of one capability at one version."""
+    """The request and the result of one capability at one version; ``gates`` it may report on."""
 
     capability: str
     version: int
     request: type[BaseModel]
     result: type[BaseModel]
+    gates: tuple[str, ...] = ()
 
 
 CONTRACTS: dict[str, Contract] = {
@@ -31,9 +32,15 @@ CONTRACTS: dict[str, Contract] = {
         Contract("plan", 1, PlanRequest, PlanResult),
         Contract("scaffold", 1, ScaffoldRequest, ScaffoldResult),
         Contract("implement", 1, ImplementRequest, ImplementResult),
-        Contract("validate", 1, ValidateRequest, ValidateResult),
-        Contract("e2e", 1, E2eRequest, E2eResult),
-        Contract("integrate", 1, IntegrateRequest, IntegrateResult),
+        Contract(
+            "validate",
+            1,
+            ValidateRequest,
+            ValidateResult,
+            ("lint", "types", "tests", "security", "secrets"),
+        ),
+        Contract("e2e", 1, E2eRequest, E2eResult, ("api", "acceptance")),
+        Contract("integrate", 1, IntegrateRequest, IntegrateResult, ("tests",)),
         Contract("deploy", 1, DeployRequest, DeployResult),
     )
 }
