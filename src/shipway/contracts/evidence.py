@@ -44,7 +44,10 @@ class FenceReport(Model):
 
 
 class GateEvidence(Model):
-    """One selected gate: its verdict and everything needed to believe or repeat it."""
+    """One selected gate: its verdict and everything needed to believe or repeat it.
+
+    ``category`` stands beside the verdict ERROR only: whether trying again may help.
+    """
 
     gate: str
     verdict: Verdict
@@ -66,6 +69,7 @@ class GateEvidence(Model):
     outputs: dict[str, str] = Field(default_factory=dict)
     log: ArtifactRef | None = None
     reproduce: str | None = None
+    category: str | None = None
 
     def judgement(self) -> Judgement:
         return Judgement(

@@ -1,0 +1,73 @@
+"""What every runner works with: a tree that cannot be written, the fence, the tools, a place for logs."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from shipway.contracts.model import ArtifactRef
+from shipway.errors import ShipwayError
+from shipway.gates.project import Project
+from shipway.workspace.environments import Environment
+from shipway.workspace.fence import Command, Fence, Finished, Limits
+
+STATIC = Limits(seconds=180.0, memory_mb=2048, processes=256)
+TESTS = Limits(seconds=900.0, memory_mb=4096, processes=512)
+
+
+class Shelf(Protocol):
+    """The part of the artifact store that gates need."""
+
+    def put(self, data: bytes, name: str, media_type: str) -> ArtifactRef: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """One tree to be judged. ``work`` is ours; nothing of a candidate may write there unasked.
+
+    ``candidate`` is the environment of the tree's own requirements, ``runner`` holds pytest and
+    coverage for candidates that bring none; ``unbuilt`` says why there is no ``candidate``.
+    """
+
+    fence: Fence
+    shelf: Shelf
+    tools: Environment
+    project: Project
+    tree: Path
+    tree_id: str
+    work: Path
+    candidate: Environment | None = None
+    unbuilt: ShipwayError | None = None
+    runner: Environment | None = None
+    cancel: threading.Event = field(default_factory=threading.Event)
+    say: Callable[[str], None] = print
+
+    def place(self, name: str) -> Path:
+        """A new directory of our own for one gate's reports and caches."""
+        path = self.work / name
+        path.mkdir(parents=True)
+        return path
+
+    def run(self, argv: list[str], *, writable: Path, limits: Limits = STATIC, cwd: Path | None = None,
+            env: dict[str, str] | None = None) -> Finished:  # fmt: skip
+        """The command in the fence; only ``writable`` can be written, and there is no network."""
+        command = Command(
+            argv=tuple(argv),
+            cwd=cwd or self.tree,
+            writable=(writable,) if cwd in {None, writable} else (writable, cwd or writable),
+            env={"PYTHONDONTWRITEBYTECODE": "1", "NO_COLOR": "1", **(env or {})},
+            limits=limits,
+        )
+        return self.fence.run(command, cancel=self.cancel)
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def text_digest(*parts: str) -> str:
+    return digest("\0".join(parts).encode())

@@ -1,0 +1,122 @@
+"""All gates of a stage for one tree: selected first, then run two at a time, none of them skipped."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from shipway.contracts.change_plan import ChangePlan
+from shipway.contracts.evidence import GateEvidence, GateReport, GateSelection
+from shipway.contracts.service_plan import ServicePlan
+from shipway.errors import FenceError, ShipwayError
+from shipway.gates import selection, static
+from shipway.gates.bench import Bench, Shelf
+from shipway.gates.candidate import requirement_files
+from shipway.gates.project import survey
+from shipway.gates.runners import tests
+from shipway.gates.tools import runner_environment, tool_environment
+from shipway.workspace.environments import Environments
+from shipway.workspace.fence import Fence
+from shipway.workspace.git import Hub
+
+AT_ONCE = 2
+NEEDS_CANDIDATE = frozenset({"types", "tests"})
+
+Plan = ServicePlan | ChangePlan
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """Where and with what gates are run for one attempt. ``work`` is an empty directory of ours."""
+
+    hub: Hub
+    fence: Fence
+    environments: Environments
+    shelf: Shelf
+    work: Path
+    cancel: threading.Event
+    say: Callable[[str], None]
+
+    def validate(self, plan: Plan, commit: str, tree: str, base: str | None) -> GateReport:
+        """Every gate of the validate stage; raises only when the tools themselves cannot be had."""
+        bench = self._bench(plan, commit, tree, "candidate")
+        against = None
+        if base is not None and not bench.project.made:
+            against = self._bench(plan, base, self.hub.tree(base), "base", tools=bench)
+        chosen = selection.select(bench.project, against.project if against else None)
+        return self._judge(bench, against, chosen, commit)
+
+    def only_tests(self, plan: Plan, commit: str, tree: str) -> GateReport:
+        """The tests once more, for a merged tree."""
+        bench = self._bench(plan, commit, tree, "merged")
+        return self._judge(bench, None, selection.only_tests(bench.project), commit)
+
+    def _bench(
+        self, plan: Plan, commit: str, tree: str, name: str, tools: Bench | None = None
+    ) -> Bench:
+        checkout = self.hub.checkout(commit, self.work / name / "tree").path
+        work = self.work / name / "work"
+        work.mkdir()
+        return Bench(
+            fence=self.fence,
+            shelf=self.shelf,
+            tools=tools.tools if tools else self._tools(),
+            project=survey(checkout, plan),
+            tree=checkout,
+            tree_id=tree,
+            work=work,
+            cancel=self.cancel,
+            say=self.say,
+        )
+
+    def _tools(self):
+        self.say("preparing the gates' tools")
+        return tool_environment(self.environments, say=self.say, cancel=self.cancel)
+
+    def _judge(
+        self, bench: Bench, base: Bench | None, chosen: list[GateSelection], commit: str
+    ) -> GateReport:
+        gates = [one.gate for one in chosen if one.selected]
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="gate") as pool:
+            # What reads the tree only starts at once, while the candidate's environment is built.
+            running: dict[str, Future[GateEvidence]] = {
+                gate: pool.submit(static.judge, gate, bench, base)
+                for gate in gates
+                if gate not in NEEDS_CANDIDATE
+            }
+            if NEEDS_CANDIDATE & set(gates):
+                bench = self._with_candidate(bench)
+                base = base and replace(base, candidate=bench.candidate, unbuilt=bench.unbuilt)
+            if "types" in gates:
+                running["types"] = pool.submit(static.judge, "types", bench, base)
+            if "tests" in gates:
+                running["tests"] = pool.submit(tests.judge, self._writable(bench, commit))
+            seen = [running[gate].result() for gate in gates]
+        return GateReport(tree=bench.tree_id, selections=chosen, evidence=seen)
+
+    def _with_candidate(self, bench: Bench) -> Bench:
+        """The bench with the candidate's environment, or with the reason why there is none."""
+        if bench.project.stack != "python":
+            return bench
+        self.say("building the candidate's environment")
+        try:
+            files = requirement_files(bench.project, bench.tree, bench.work)
+            built = self.environments.build(files, say=self.say, cancel=self.cancel)
+            runner = None
+            if not tests.brings_runner(built):
+                runner = runner_environment(self.environments, say=self.say, cancel=self.cancel)
+        except FenceError:
+            raise
+        except ShipwayError as error:
+            return replace(bench, unbuilt=error)
+        return replace(bench, candidate=built, runner=runner)
+
+    def _writable(self, bench: Bench, commit: str) -> Bench:
+        """Tests get a checkout of their own: what they write must not be what other gates read."""
+        checkout = self.hub.checkout(commit, self.work / "tested" / "tree").path
+        work = self.work / "tested" / "work"
+        work.mkdir()
+        return replace(bench, tree=checkout, work=work)

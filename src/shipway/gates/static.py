@@ -1,0 +1,65 @@
+"""Gates that only read the tree: one verdict rule for all of them, with the base told apart."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import ModuleType
+
+from shipway.contracts.evidence import GateEvidence
+from shipway.domain.gates import Verdict
+from shipway.gates.baseline import split
+from shipway.gates.bench import Bench
+from shipway.gates.look import Doubt, Look, Record, evidence
+from shipway.gates.parsers.reading import Reading, UnreadableReportError
+from shipway.gates.runners import bandit, detect_secrets, mypy, ruff
+
+RUNNERS: dict[str, ModuleType] = {one.GATE: one for one in (ruff, mypy, bandit, detect_secrets)}
+
+
+def judge(gate: str, bench: Bench, base: Bench | None) -> GateEvidence:
+    """Run the gate's tool on the tree, and on the base when there is something to excuse."""
+    runner = RUNNERS[gate]
+    record = Record(gate, runner.TOOL)
+    bench.say(f"{gate}: {runner.TOOL}")
+    try:
+        seen: Look = runner.look(bench, record)
+    except Doubt as doubt:
+        return evidence(
+            bench, record, Verdict.ERROR, f"{runner.TOOL}: {doubt.reason}", category=doubt.category
+        )
+    except UnreadableReportError as error:
+        return evidence(bench, record, Verdict.ERROR, f"{runner.TOOL}: {error}")
+    if not seen.reading.findings or base is None:
+        return _decide(bench, record, seen.reading, 0)
+    return _against(gate, bench, record, seen, base)
+
+
+def _against(gate: str, bench: Bench, record: Record, seen: Look, base: Bench) -> GateEvidence:
+    """The verdict on what the base does not have; a base that cannot be judged excuses nothing."""
+    runner = RUNNERS[gate]
+    try:
+        before: Look = runner.look(base, Record(gate, runner.TOOL))
+    except (Doubt, UnreadableReportError):
+        record.inputs["base"] = f"{base.tree_id} could not be judged"
+        return _decide(bench, record, seen.reading, 0)
+    record.inputs["base"] = base.tree_id
+    fresh, known = split(bench.tree, seen, base.tree, before)
+    reading = replace(
+        seen.reading, findings=fresh, counts={**seen.reading.counts, "known": known, "new": len(fresh)}
+    )
+    return _decide(bench, record, reading, known)
+
+
+def _decide(bench: Bench, record: Record, reading: Reading, known: int) -> GateEvidence:
+    if reading.examined == 0:
+        return evidence(bench, record, Verdict.ERROR, f"{record.tool} examined nothing", reading)
+    blocking = [one for one in reading.findings if one.severity == "error"]
+    what = f"{reading.examined} {'modules' if record.tool == 'mypy' else 'files'}"
+    old = f", {known} on the base already" if known else ""
+    if not blocking:
+        return evidence(bench, record, Verdict.PASS, f"{what}, nothing found{old}", reading)
+    first = blocking[0]
+    where = f"{first.path}:{first.line}" if first.line else first.path or "the tree"
+    noun = "finding" if len(blocking) == 1 else "findings"
+    summary = f"{len(blocking)} {noun}{old}; first: {where} {first.rule} {first.message}"
+    return evidence(bench, record, Verdict.FAIL, summary, reading)

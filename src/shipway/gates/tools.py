@@ -1,0 +1,47 @@
+"""The gates' own tools: one pinned environment, and each tool's version as the tool states it."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+
+from shipway.errors import Category
+from shipway.gates.bench import Bench
+from shipway.gates.look import Doubt
+from shipway.workspace.environments import Environment, Environments
+from shipway.workspace.fence import Limits
+
+VERSION = re.compile(r"\b(\d+\.\d+(?:\.\d+)?[\w.+-]*)")
+QUICK = Limits(seconds=60.0, memory_mb=1024, processes=64)
+PLACE = Path(str(resources.files("shipway.gates")))
+TOOLS = PLACE / "tools.txt"
+RUNNER = PLACE / "runner.txt"
+
+
+def tool_environment(
+    environments: Environments, *, say: Callable[[str], None] | None = None,
+    cancel: threading.Event | None = None,
+) -> Environment:  # fmt: skip
+    """The pinned tools, built once for every run on this machine."""
+    return environments.build([TOOLS], say=say, cancel=cancel)
+
+
+def runner_environment(
+    environments: Environments, *, say: Callable[[str], None] | None = None,
+    cancel: threading.Event | None = None,
+) -> Environment:  # fmt: skip
+    """pytest and coverage for candidates whose own requirements bring none."""
+    return environments.build([RUNNER], say=say, cancel=cancel)
+
+
+def version(bench: Bench, argv: list[str], scratch: Path) -> str:
+    """What the tool answers to ``--version``; raises Doubt when it does not answer."""
+    finished = bench.run([*argv, "--version"], writable=scratch, limits=QUICK)
+    found = VERSION.search(finished.output.decode("utf-8", "replace"))
+    if finished.exit_code != 0 or found is None:
+        name = Path(argv[0]).name if len(argv) == 1 else argv[-1]
+        raise Doubt(f"the tool {name} is missing or does not start", Category.DEPENDENCY)
+    return found[1]
