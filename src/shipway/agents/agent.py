@@ -29,6 +29,10 @@ class Artifacts(Protocol):
 
     def path(self, ref: ArtifactRef) -> Path: ...
 
+    def verify(self, ref: ArtifactRef) -> bool:
+        """Whether the file is there, with the size and digest that it claims."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Desk:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
@@ -28,3 +29,8 @@ class ArtifactRef(Model):
     sha256: Sha256
     size: int
     media_type: str
+
+
+def timestamp(at: float) -> str:
+    """Seconds since the epoch as the wire writes times: UTC, to the microsecond, ending in Z."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds")[:-6] + "Z"

@@ -134,8 +134,8 @@ def _attempt(draft: Draft, given: e.Started | e.Completed | e.Interrupted) -> No
 
 
 def _interrupted(draft: Draft, given: e.Interrupted, stage: StageState) -> None:
-    draft.emit(e.AttemptInterrupted(given.stage, given.attempt, given.why))
-    if stage.interruptions + 1 >= MAX_INTERRUPTIONS:
+    draft.emit(e.AttemptInterrupted(given.stage, given.attempt, given.why, given.suspect))
+    if stage.interruptions + given.suspect >= MAX_INTERRUPTIONS:
         error = {
             "code": "POISON",
             "category": "permanent",

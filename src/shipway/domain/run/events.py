@@ -64,11 +64,15 @@ class AttemptFailed:
 
 @dataclass(frozen=True, slots=True)
 class AttemptInterrupted:
-    """Its process died or was drained; the stage goes back to where it was before the order."""
+    """Its process died or was drained; the stage goes back to where it was before the order.
+
+    ``suspect``: the attempt itself may be what killed the process, so it counts.
+    """
 
     stage: str
     attempt: int
     why: str
+    suspect: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,12 +191,13 @@ class Completed:
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """The process that worked on the attempt is gone, or was asked to hand it back."""
+    """The process that worked on the attempt is gone (suspect), or was asked to hand it back."""
 
     stage: str
     attempt: int
     token: int
     why: str
+    suspect: bool
 
 
 @dataclass(frozen=True, slots=True)

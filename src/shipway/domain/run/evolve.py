@@ -137,13 +137,13 @@ def _stage(stage: StageState, event: e.Event, at: float) -> StageState:  # noqa:
             )
         case e.AttemptFailed():
             return _failed(stage, event, at)
-        case e.AttemptInterrupted(_, _, why):
+        case e.AttemptInterrupted(_, _, why, suspect):
             return replace(
                 stage,
                 status=StageStatus.READY,
                 reason=why,
                 due=None,
-                interruptions=stage.interruptions + 1,
+                interruptions=stage.interruptions + suspect,
             )
         case e.StageSkipped(_, reason, unneeded):
             return replace(

@@ -1,0 +1,73 @@
+"""Holds requests and results against their contracts; what does not fit never counts as success."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pydantic
+from pydantic import BaseModel
+
+from shipway.agents.agent import Artifacts
+from shipway.contracts.envelope import Task
+from shipway.contracts.model import ArtifactRef
+from shipway.contracts.registry import Contract
+from shipway.engine.codec import encode
+from shipway.errors import ContractError
+
+
+def check_request(contract: Contract, task: Task) -> BaseModel:
+    """The typed request of a task; raises ContractError."""
+    if task.version != contract.version:
+        raise ContractError(
+            f"{contract.capability} version {task.version} is not served here",
+            hint=f"this agent speaks version {contract.version}",
+        )
+    try:
+        return contract.request.model_validate_json(encode(task.request))
+    except pydantic.ValidationError as error:
+        raise ContractError(_faults(f"the request for {contract.capability}", error)) from None
+
+
+def check_result(contract: Contract, result: Any, artifacts: Artifacts) -> dict[str, Any]:
+    """The result as plain data, once it fits and every file it names is there; raises ContractError."""
+    if not isinstance(result, contract.result):
+        raise ContractError(
+            f"{contract.capability} returned {type(result).__name__} and not a "
+            f"{contract.result.__name__}"
+        )
+    try:
+        contract.result.model_validate_json(result.model_dump_json())
+    except pydantic.ValidationError as error:
+        raise ContractError(_faults(f"the result of {contract.capability}", error)) from None
+    for ref in references(result):
+        if not artifacts.verify(ref):
+            raise ContractError(
+                f"the result of {contract.capability} names a file {ref.name!r} that is not there "
+                "or differs from its digest"
+            )
+    return result.model_dump(mode="json")
+
+
+def references(value: Any) -> Iterator[ArtifactRef]:
+    """Every artifact that a model refers to, at any depth."""
+    if isinstance(value, ArtifactRef):
+        yield value
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from references(getattr(value, name))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from references(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from references(item)
+
+
+def _faults(what: str, error: pydantic.ValidationError) -> str:
+    """Field and kind of each fault, never the value."""
+    faults = [
+        f"{'.'.join(map(str, fault['loc'])) or 'it'}: {fault['type']}"
+        for fault in error.errors(include_input=False, include_url=False, include_context=False)
+    ]
+    return f"{what} does not fit its contract: {'; '.join(faults[:5])}"

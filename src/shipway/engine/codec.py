@@ -1,0 +1,71 @@
+"""Between the reducer's values and the bytes that the store keeps; one codec, at one boundary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from shipway.domain.pipeline import Pipeline
+from shipway.domain.run import events as e
+from shipway.domain.run.state import RunState, ask_from_json, from_json
+from shipway.domain.states import RunStatus
+from shipway.engine.pipelines.codec import from_json as pipeline_from_json
+from shipway.errors import CorruptRunError
+from shipway.store.ledger import RunRow
+
+EVENTS: dict[str, type] = {kind.__name__: kind for kind in e.Event.__args__}
+
+_pipelines: dict[str, Pipeline] = {}
+
+
+def encode(value: Any) -> bytes:
+    """JSON of plain data, dataclasses and enums."""
+    return orjson.dumps(value)
+
+
+def decode(data: bytes) -> Any:
+    return orjson.loads(data)
+
+
+def encode_event(event: e.Event) -> tuple[str, bytes]:
+    return type(event).__name__, orjson.dumps(event)
+
+
+def decode_event(kind: str, data: bytes) -> e.Event:
+    """Raises CorruptRunError for an event that this version does not know."""
+    try:
+        fields = orjson.loads(data)
+        if kind == "StageAsked":
+            fields["asks"] = tuple(ask_from_json(ask) for ask in fields["asks"])
+        if kind == "RunEnded":
+            fields["status"] = RunStatus(fields["status"])
+        event: e.Event = EVENTS[kind](**fields)
+    except (KeyError, TypeError, ValueError) as error:
+        raise CorruptRunError(f"an event of type {kind[:40]!r} cannot be read") from error
+    return event
+
+
+def pipeline_of(digest: str, definition: bytes) -> Pipeline:
+    """The pipeline that a run is pinned to; raises CorruptRunError."""
+    known = _pipelines.get(digest)
+    if known is None:
+        try:
+            known = pipeline_from_json(orjson.loads(definition))
+        except ValueError as error:
+            raise CorruptRunError("the run's pipeline cannot be read") from error
+        if known.digest != digest:
+            raise CorruptRunError("the run's pipeline is not the one it was started with")
+        _pipelines[digest] = known
+    return known
+
+
+def state_of(row: RunRow) -> RunState:
+    """The state of a stored run; raises CorruptRunError."""
+    pipeline = pipeline_of(row.pipeline, row.definition)
+    try:
+        submission: Mapping[str, Any] = orjson.loads(row.submission)
+        return from_json(row.id, pipeline, submission, orjson.loads(row.state))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CorruptRunError(f"the stored state of run {row.number} cannot be read") from error

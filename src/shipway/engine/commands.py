@@ -1,0 +1,183 @@
+"""What a person can tell Shipway: start a run, cancel, pause, resume, decide, answer."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from shipway import errors
+from shipway.domain.run import submit as begin
+from shipway.domain.states import Claim
+from shipway.engine.advance import order_row, save_state, write_events
+from shipway.engine.codec import decode, encode
+from shipway.engine.intake import Intake, Ready
+from shipway.engine.owner import ring
+from shipway.engine.pipelines.codec import to_json
+from shipway.errors import OverloadError, ShipwayError
+from shipway.store import ledger
+from shipway.store.database import Database, transaction, trouble
+from shipway.store.ledger import CommandRow, RunRow
+
+_ANSWER_WITHIN = 20.0
+_LOOK_EVERY = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What a person hands in. ``pipeline`` None takes the built-in one for its ``kind``.
+
+    ``repository`` is the repository to change, or where a new service's repository is to be
+    (None: one of ours). A change comes as ``patch`` (its bytes) or ``command`` (an argument list).
+    """
+
+    kind: Literal["specification", "change"]
+    requirement: bytes
+    requirement_name: str
+    pipeline: str | Path | None = None
+    title: str | None = None
+    claim: Claim | None = None
+    repository: Path | None = None
+    target: str | None = None
+    strategy: str | None = None
+    patch: bytes | None = None
+    command: tuple[str, ...] | None = None
+    port: int = 0
+    accept_unimplemented: bool = False
+    answers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Commands:
+    """``wake`` makes sure that an engine lives, in this process or another."""
+
+    def __init__(
+        self,
+        database: Database,
+        home: Path,
+        intake: Intake,
+        wake: Callable[[], None],
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._database = database
+        self._home = home
+        self._intake = intake
+        self._wake = wake
+        self._now = now
+
+    def submit(self, submission: Submission) -> str:
+        """Check what was handed in and start a run; returns its id once that is durable.
+
+        Raises what the intake raises (SpecificationError, RepositoryError, UsageError) and
+        leaves nothing behind then.
+        """
+        ready = self._intake.accept(submission)
+        try:
+            self._write(lambda connection: self._insert(connection, ready))
+        except BaseException:
+            self._intake.discard(ready)
+            raise
+        ring(self._home)
+        return ready.run
+
+    def cancel(self, run: str, by: str = "a person", reason: str = "asked to") -> None:
+        self._tell("cancel", run, {"by": by, "reason": reason})
+
+    def pause(
+        self, run: str, by: str = "a person", reason: str = "paused", grace: float = 0.0
+    ) -> None:
+        """Nothing new starts; what is in hand has ``grace`` seconds to finish, then is handed back."""
+        self._tell("pause", run, {"by": by, "reason": reason, "grace": grace})
+
+    def resume(self, run: str, by: str = "a person") -> None:
+        self._tell("resume", run, {"by": by})
+
+    def decide(  # noqa: PLR0913 - a decision has this many parts
+        self,
+        run: str,
+        ask: str,
+        choice: str,
+        by: str,
+        comment: str | None = None,
+        subject: str | None = None,
+    ) -> None:
+        """Answer a decision. With ``subject`` it counts only if what is decided is still that."""
+        given = {"ask": ask, "choice": choice, "by": by, "comment": comment, "subject": subject}
+        self._tell("answer", run, given)
+
+    def answer(self, run: str, ask: str, value: str, by: str) -> None:
+        self._tell("answer", run, {"ask": ask, "choice": value, "by": by})
+
+    def _tell(self, kind: str, run: str, data: Mapping[str, Any]) -> None:
+        """Hand a command to the engine and wait for its answer; raises what it answers."""
+        command = CommandRow(secrets.token_hex(16), kind, run, encode(data))
+        now = self._now()
+        self._write(lambda connection: ledger.insert_command(connection, command, now))
+        ring(self._home)
+        answer = self._await(command.id)
+        if "error" in answer:
+            raise _error_of(answer["error"])
+
+    def _await(self, command: str) -> dict[str, Any]:
+        give_up = time.monotonic() + _ANSWER_WITHIN
+        reader = self._database.reader()
+        while time.monotonic() < give_up:
+            found = ledger.command_answer(reader, command)
+            if found is not None:
+                answer: dict[str, Any] = decode(found)
+                return answer
+            self._wake()
+            time.sleep(_LOOK_EVERY)
+        raise OverloadError(
+            "the engine did not answer in time",
+            hint="the command is kept and will be carried out; look with: shipway run list",
+        )
+
+    def _write(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
+        try:
+            with closing(self._database.writer()) as connection, transaction(connection):
+                return work(connection)
+        except sqlite3.Error as error:
+            raise trouble(error, self._database.path) from error
+
+    def _insert(self, connection: sqlite3.Connection, ready: Ready) -> None:
+        now = self._now()
+        pipeline = ready.pipeline
+        decision = begin(ready.run, pipeline, ready.values, now)
+        ledger.insert_pipeline(
+            connection, pipeline.digest, pipeline.name, pipeline.version, encode(to_json(pipeline))
+        )
+        row = RunRow(
+            id=ready.run,
+            number=0,
+            status=decision.state.status,
+            pipeline=pipeline.digest,
+            definition=b"",
+            title=ready.title,
+            trace=ready.trace,
+            submission=encode(ready.values),
+            state=encode(decision.state.to_json()),
+            created_at=now,
+            ended_at=None,
+        )
+        ledger.insert_run(connection, row, decision.state.due())
+        write_events(connection, ready.run, 0, now, decision)
+        for order in decision.orders:
+            row_ = order_row(ready.run, ready.trace, order, deliveries=0)
+            ledger.insert_order(connection, row_)
+        save_state(connection, decision.state)
+
+
+def _error_of(told: Mapping[str, Any]) -> ShipwayError:
+    """The error that the engine answered with, as its own class."""
+    kinds = {
+        kind.code: kind
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, ShipwayError)
+    }
+    kind = kinds.get(told["code"], ShipwayError)
+    return kind(told["message"], hint=told.get("hint"), details=told.get("details"))

@@ -1,0 +1,359 @@
+"""Turns a stored run into the views that people see: stages with attempts, asks, why it stopped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from shipway.contracts.envelope import ErrorReport
+from shipway.contracts.model import ArtifactRef, timestamp
+from shipway.contracts.views import (
+    AskView,
+    AttemptView,
+    EventView,
+    GateView,
+    RunDetail,
+    RunSummary,
+    StageView,
+    StopView,
+)
+from shipway.domain.pipeline import Stage
+from shipway.domain.run.state import AskState, RunState, StageState
+from shipway.domain.states import Claim, RunStatus, StageStatus
+from shipway.engine.codec import decode
+from shipway.errors import CorruptRunError
+from shipway.store.ledger import RunRow
+from shipway.store.runs import EventRow
+
+Progress = Mapping[str, tuple[int, str]]
+
+
+def detail(
+    row: RunRow, state: RunState, history: Sequence[EventRow], progress: Progress
+) -> RunDetail:
+    """Everything about one run."""
+    given = state.submission
+    told = summary(row, state)
+    attempts = _attempts(history)
+    return RunDetail(
+        summary=told,
+        pipeline_version=state.pipeline.version,
+        pipeline_digest=state.pipeline.digest,
+        requirement=ArtifactRef.model_validate(given["requirement"]),
+        requirement_kind=given["kind"],
+        target=given["target"],
+        trace=row.trace,
+        submission=dict(given),
+        stages=[
+            _stage(stage, state.stages[stage.id], attempts.get(stage.id, []), progress)
+            for stage in state.pipeline.stages
+        ],
+        asks=_asks(row, state, history),
+        stop=_stop(row, state),
+        artifacts=_artifacts(state),
+    )
+
+
+def summary(row: RunRow, state: RunState) -> RunSummary:
+    given = state.submission
+    claim = (state.values().get("plan") or {}).get("claim") or given.get("claim")
+    ended = row.ended_at if row.ended_at is not None else time.time()
+    return RunSummary(
+        id=row.id,
+        number=row.number,
+        status=RunStatus(row.status),
+        pipeline=state.pipeline.name,
+        title=row.title,
+        claim=None if claim is None else Claim(claim),
+        repository=given.get("repository"),
+        created_at=timestamp(row.created_at),
+        ended_at=_time(row.ended_at),
+        seconds=max(0.0, ended - row.created_at),
+        stages={name: stage.status for name, stage in state.stages.items()},
+        reason=state.reason,
+    )
+
+
+def quarantined(row: RunRow, error: CorruptRunError) -> RunDetail:
+    """What can be shown of a run whose state cannot be read: that it is out of play, and why."""
+    told = RunSummary(
+        id=row.id,
+        number=row.number,
+        status=RunStatus.QUARANTINED,
+        pipeline="unknown",
+        title=row.title,
+        claim=None,
+        repository=None,
+        created_at=timestamp(row.created_at),
+        ended_at=_time(row.ended_at),
+        seconds=0.0,
+        stages={},
+        reason=error.message,
+    )
+    return RunDetail(
+        summary=told,
+        pipeline_version=0,
+        pipeline_digest=row.pipeline,
+        requirement=ArtifactRef(name="unknown", sha256="0" * 64, size=0, media_type="unknown"),
+        requirement_kind="unknown",
+        target="unknown",
+        trace=row.trace,
+        submission={},
+        stages=[],
+        asks=[],
+        stop=StopView(
+            code=error.code,
+            message=error.message,
+            hint="nothing else is affected; start the requirement again as a new run",
+            next_commands=[f"shipway run view {row.number} --json"],
+        ),
+        artifacts=[],
+    )
+
+
+def _time(at: float | None) -> str | None:
+    return None if at is None else timestamp(at)
+
+
+# Stages
+
+
+def _stage(
+    stage: Stage, state: StageState, attempts: list[AttemptView], progress: Progress
+) -> StageView:
+    attempt, doing = progress.get(stage.id, (0, None))
+    error = None if state.error is None else ErrorReport.model_validate(_known(state.error))
+    return StageView(
+        id=stage.id,
+        capability=stage.capability,
+        agent=stage.agent,
+        status=state.status,
+        attempt=state.attempt,
+        needs=[need.stage for need in stage.needs],
+        started_at=_time(state.started_at),
+        ended_at=_time(state.ended_at),
+        seconds=_seconds(state),
+        doing=doing if state.in_hand and attempt == state.attempt else None,
+        reason=state.reason,
+        error=error,
+        gates=_gates(state.result),
+        attempts=attempts,
+        result=None if state.result is None else dict(state.result),
+    )
+
+
+def _known(error: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in error.items() if name in ErrorReport.model_fields}
+
+
+def _seconds(state: StageState) -> float | None:
+    if state.started_at is None:
+        return None
+    ended = state.ended_at
+    if ended is None:
+        ended = time.time() if state.status is StageStatus.RUNNING else state.started_at
+    return max(0.0, ended - state.started_at)
+
+
+def _gates(result: Mapping[str, Any] | None) -> list[GateView]:
+    report = (result or {}).get("report")
+    if report is None:
+        return []
+    seen = {one["gate"]: one for one in report["evidence"]}
+    return [_gate(one, seen.get(one["gate"])) for one in report["selections"]]
+
+
+def _gate(selection: Mapping[str, Any], seen: Mapping[str, Any] | None) -> GateView:
+    return GateView(
+        gate=selection["gate"],
+        selected=selection["selected"],
+        verdict=None if seen is None else seen["verdict"],
+        enforcement=selection["enforcement"],
+        examined=0 if seen is None else seen["examined"],
+        summary=selection["reason"] if seen is None else seen["summary"],
+    )
+
+
+def _attempts(history: Sequence[EventRow]) -> dict[str, list[AttemptView]]:
+    """Every attempt of every stage, told from the events."""
+    found: dict[str, dict[int, dict[str, Any]]] = {}
+    for row in history:
+        if row.type not in _ATTEMPT_EVENTS:
+            continue
+        data = decode(row.data)
+        attempt = found.setdefault(data["stage"], {}).setdefault(data["attempt"], {})
+        _tell_attempt(attempt, row, data)
+    return {
+        stage: [AttemptView(**attempt) for attempt in attempts.values() if "token" in attempt]
+        for stage, attempts in found.items()
+    }
+
+
+_ATTEMPT_EVENTS = {
+    "StageQueued": "queued",
+    "StageStarted": "running",
+    "StagePassed": "passed",
+    "AttemptFailed": "failed",
+    "AttemptInterrupted": "interrupted",
+    "StageCancelled": "cancelled",
+}
+
+
+def _tell_attempt(attempt: dict[str, Any], row: EventRow, data: Mapping[str, Any]) -> None:
+    if row.type == "StageQueued":
+        attempt.update(
+            attempt=data["attempt"],
+            token=data["token"],
+            queued_at=timestamp(row.at),
+            started_at=None,
+            ended_at=None,
+        )
+    elif row.type == "StageStarted":
+        attempt["started_at"] = timestamp(row.at)
+    elif attempt.get("ended_at") is None:
+        attempt["ended_at"] = timestamp(row.at)
+        if data.get("started_at") is not None:
+            attempt["started_at"] = timestamp(data["started_at"])
+        if data.get("error") is not None:
+            attempt["error"] = ErrorReport.model_validate(_known(data["error"]))
+    if "status" not in attempt or attempt["status"] in {"queued", "running"}:
+        attempt["status"] = _ATTEMPT_EVENTS[row.type]
+
+
+# Questions
+
+
+def _asks(row: RunRow, state: RunState, history: Sequence[EventRow]) -> list[AskView]:
+    asked = {}
+    for event in history:
+        if event.type == "StageAsked":
+            for ask in decode(event.data)["asks"]:
+                asked[ask["id"]] = timestamp(event.at)
+    return [
+        _ask(row, stage, ask, asked.get(ask.id))
+        for stage, come_to in state.stages.items()
+        for ask in come_to.asks
+    ]
+
+
+def _ask(row: RunRow, stage: str, ask: AskState, asked_at: str | None) -> AskView:
+    verb = "decide" if ask.kind == "decision" else "answer"
+    return AskView(
+        id=ask.id,
+        run=row.id,
+        stage=stage,
+        kind=ask.kind,
+        question=ask.question,
+        why=ask.why,
+        options=list(ask.options),
+        default=ask.default,
+        deadline=timestamp(ask.deadline),
+        subject=ask.subject,
+        asked_at=asked_at,
+        answered=ask.choice,
+        answered_by=ask.by,
+        answered_at=_time(ask.at),
+        comment=ask.comment,
+        next_command=f"shipway {verb} {row.number}/{ask.id} {'|'.join(ask.options) or 'VALUE'}",
+    )
+
+
+# Why it stopped
+
+
+def _stop(row: RunRow, state: RunState) -> StopView | None:
+    number = row.number
+    match state.status:
+        case RunStatus.FAILED:
+            return _failure(number, state)
+        case RunStatus.WAITING:
+            return StopView(
+                code="WAITING",
+                message=f"it waits for {state.reason}",
+                hint="it costs nothing while it waits",
+                next_commands=[
+                    f"shipway {'decide' if ask.kind == 'decision' else 'answer'}"
+                    f" {number}/{ask.id} {option}"
+                    for _, ask in state.asks()
+                    for option in ask.options
+                ],
+            )
+        case RunStatus.PAUSED:
+            return StopView(
+                code="PAUSED",
+                message=state.reason or "it was paused",
+                hint="what was finished is kept",
+                next_commands=[f"shipway run resume {number}"],
+            )
+        case RunStatus.CANCELLED:
+            return StopView(
+                code="CANCELLED",
+                message=state.reason or "it was cancelled",
+                hint="nothing was integrated or deployed after that",
+                next_commands=[f"shipway run view {number}"],
+            )
+        case _:
+            return None
+
+
+def _failure(number: int, state: RunState) -> StopView:
+    failed = [
+        (name, stage)
+        for name, stage in state.stages.items()
+        if stage.status is StageStatus.FAILED and stage.error is not None
+    ]
+    if not failed:
+        return StopView(
+            code="TIMEOUT",
+            message=state.reason or "it failed",
+            hint="raise the pipeline's timeout, or see which stage took so long",
+            next_commands=[f"shipway run view {number}"],
+        )
+    name, stage = failed[0]
+    error = stage.error or {}
+    return StopView(
+        code=str(error.get("code", "INTERNAL")),
+        message=f"{name}: {error.get('message', '')}",
+        hint=error.get("hint"),
+        next_commands=[
+            *([str(error["reproduce"])] if error.get("reproduce") else []),
+            f"shipway run logs {number} --stage {name}",
+        ],
+    )
+
+
+def _artifacts(state: RunState) -> list[ArtifactRef]:
+    """Every artifact that the submission or a result names, once each."""
+    found: dict[tuple[str, str], ArtifactRef] = {}
+    sources = [state.submission, *(s.result for s in state.stages.values() if s.result)]
+    for source in sources:
+        for ref in _refs(source):
+            found[ref.name, ref.sha256] = ref
+    return list(found.values())
+
+
+def _refs(value: Any) -> list[ArtifactRef]:
+    if isinstance(value, Mapping):
+        if set(value) == {"name", "sha256", "size", "media_type"}:
+            return [ArtifactRef.model_validate(dict(value))]
+        return [ref for item in value.values() for ref in _refs(item)]
+    if isinstance(value, list | tuple):
+        return [ref for item in value for ref in _refs(item)]
+    return []
+
+
+# Events
+
+
+def event_view(row: EventRow) -> EventView:
+    data = decode(row.data)
+    return EventView(
+        seq=row.seq,
+        at=timestamp(row.at),
+        type=row.type,
+        stage=data.get("stage"),
+        attempt=data.get("attempt"),
+        data=data,
+        ignored=data.get("why") if row.type == "InputIgnored" else None,
+    )

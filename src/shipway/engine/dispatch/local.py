@@ -1,0 +1,196 @@
+"""Hands orders to agents in this process: an asyncio task per order, bounded per capability."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from pydantic import BaseModel
+
+from shipway.agents.agent import Agent, Asks, Desk, Failed
+from shipway.agents.registry import Registry
+from shipway.contracts.envelope import ErrorReport, Task
+from shipway.contracts.registry import CONTRACTS
+from shipway.domain.run import AskState
+from shipway.domain.run import events as e
+from shipway.engine.check import check_request, check_result
+from shipway.engine.codec import encode
+from shipway.engine.desks import Desks
+from shipway.errors import ShipwayError
+from shipway.store.ledger import OrderRow
+
+#: A task that takes longer is announced as running; a shorter one is only reported when done.
+ANNOUNCE_AFTER = 0.05
+
+Tell = Callable[[str, e.Input, bytes | None], None]
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """An order in hand; ``cancel`` is what its agent listens to."""
+
+    order: OrderRow
+    task: asyncio.Task[None]
+    cancel: threading.Event = field(default_factory=threading.Event)
+
+
+class LocalDispatch:
+    """Lives on one event loop. ``tell`` brings what happened to the writer, from any thread."""
+
+    def __init__(self, registry: Registry, desks: Desks, tell: Tell, at_once: int) -> None:
+        self._registry = registry
+        self._desks = desks
+        self._tell = tell
+        self._at_once = at_once
+        self._rooms: dict[str, asyncio.Semaphore] = {}
+        self._attempts: dict[tuple[str, str, int], _Attempt] = {}
+        self._pool = ThreadPoolExecutor(max_workers=64, thread_name_prefix="agent")
+        self._log = structlog.get_logger("dispatch")
+        self.closed = False
+
+    @property
+    def in_hand(self) -> int:
+        return len(self._attempts)
+
+    def hand_out(self, order: OrderRow) -> None:
+        """Start an order's attempt; returns at once."""
+        if self.closed:
+            why = "the engine is stopping"
+            given = e.Interrupted(order.stage, order.attempt, order.token, why, suspect=False)
+            self._tell(order.run, given, None)
+            return
+        cancel = threading.Event()
+        task = asyncio.get_running_loop().create_task(self._attempt(order, cancel))
+        self._attempts[order.run, order.stage, order.attempt] = _Attempt(order, task, cancel)
+        task.add_done_callback(lambda done: self._forget(order, done))
+
+    def call_off(self, run: str, stage: str, attempt: int) -> None:
+        """Stop an attempt's work; nothing that it still reports will count."""
+        found = self._attempts.get((run, stage, attempt))
+        if found is not None:
+            found.cancel.set()
+            found.task.cancel()
+
+    def give_back(self, run: str | None, why: str) -> None:
+        """Stop the attempts of a run (of all runs: None) and report them as interrupted."""
+        for found in list(self._attempts.values()):
+            order = found.order
+            if run in {None, order.run}:
+                given = e.Interrupted(order.stage, order.attempt, order.token, why, suspect=False)
+                self._tell(order.run, given, None)
+                self.call_off(order.run, order.stage, order.attempt)
+
+    def of_run(self, run: str) -> int:
+        return sum(found.order.run == run for found in self._attempts.values())
+
+    async def close(self) -> None:
+        """Wait for what was called off to be really over."""
+        self.closed = True
+        tasks = [found.task for found in self._attempts.values()]
+        if tasks:
+            await asyncio.wait(tasks)
+        await asyncio.to_thread(self._pool.shutdown, wait=True)
+
+    def _forget(self, order: OrderRow, done: asyncio.Task[None]) -> None:
+        del self._attempts[order.run, order.stage, order.attempt]
+        if not done.cancelled() and (error := done.exception()) is not None:
+            self._log.error("attempt.lost", run=order.run, stage=order.stage, error=repr(error))
+            why = "the engine failed while it ran"
+            given = e.Interrupted(order.stage, order.attempt, order.token, why, suspect=True)
+            self._tell(order.run, given, None)
+
+    async def _attempt(self, order: OrderRow, cancel: threading.Event) -> None:
+        task = Task.model_validate_json(order.task)
+        room = self._rooms.setdefault(task.capability, asyncio.Semaphore(self._at_once))
+        async with room:
+            began = time.time()
+            loop = asyncio.get_running_loop()
+            started = e.Started(order.stage, order.attempt, order.token)
+            announce = loop.call_later(ANNOUNCE_AFTER, self._tell, order.run, started, None)
+            try:
+                given = await self._outcome(task, cancel, began)
+            finally:
+                announce.cancel()
+        self._tell(order.run, given, encode({"status": given.status, "error": given.error}))
+
+    async def _outcome(self, task: Task, cancel: threading.Event, began: float) -> e.Completed:
+        identity = {"stage": task.stage, "attempt": task.attempt, "token": task.token}
+        try:
+            result = await self._perform(task, cancel)
+        except Asks as asks:
+            questions = tuple(_ask(question) for question in asks.questions)
+            return e.Completed(**identity, status="asks", asks=questions, started_at=began)
+        except Failed as failed:
+            shown = None if failed.result is None else failed.result.model_dump(mode="json")
+            report = failed.report.model_dump(mode="json")
+            return e.Completed(
+                **identity, status="failed", error=report, result=shown, started_at=began
+            )
+        except Exception as error:  # noqa: BLE001 - last resort: whatever it was becomes a report
+            report = _report(error)
+            if not isinstance(error, ShipwayError):
+                self._log.exception("agent.crashed", run=task.run, stage=task.stage)
+            return e.Completed(**identity, status="failed", error=report, started_at=began)
+        return e.Completed(**identity, status="succeeded", result=result, started_at=began)
+
+    async def _perform(self, task: Task, cancel: threading.Event) -> dict[str, Any]:
+        contract = CONTRACTS[task.capability]
+        agent = self._registry.find(task.capability, task.agent)
+        request = check_request(contract, task)
+        desk = self._desks.desk(task, cancel)
+        if inspect.iscoroutinefunction(agent.perform):
+            result = await agent.perform(request, desk)
+        else:
+            result = await self._in_thread(agent, request, desk)
+        return check_result(contract, result, desk.artifacts)
+
+    async def _in_thread(self, agent: Agent, request: BaseModel, desk: Desk) -> Any:
+        """Run a blocking agent; when the attempt is cancelled its thread is awaited all the same."""
+        loop = asyncio.get_running_loop()
+        working = loop.run_in_executor(self._pool, self._desks.sit, agent, request, desk)
+        try:
+            return await asyncio.shield(working)
+        except asyncio.CancelledError:
+            desk.cancel.set()
+            await asyncio.wait([working])
+            raise
+
+
+def _ask(question: Any) -> AskState:
+    return AskState(
+        id=question.id,
+        kind="clarification",
+        question=question.text,
+        options=tuple(question.options),
+        default=question.default,
+        deadline=time.time() + question.deadline_s,
+        why=question.why,
+    )
+
+
+def _report(error: Exception) -> dict[str, Any]:
+    if isinstance(error, ShipwayError):
+        told = error.to_dict()
+        return ErrorReport(
+            code=told["code"],
+            category=told["category"],
+            message=told["message"],
+            recovery=told["recovery"],
+            hint=told["hint"],
+            log_tail=error.details.get("log_tail"),
+            reproduce=error.details.get("reproduce"),
+        ).model_dump(mode="json")
+    return ErrorReport(
+        code="AGENT_CRASHED",
+        category="internal",
+        message=f"the agent stopped on an unexpected {type(error).__name__}",
+        recovery="report",
+        hint="the engine's log has the details",
+    ).model_dump(mode="json")

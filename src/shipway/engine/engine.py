@@ -1,0 +1,252 @@
+"""The engine in one process: owns the state directory, advances runs, hands out their orders."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from typing import Any
+
+import structlog
+
+from shipway.agents.agent import Artifacts
+from shipway.agents.registry import Registry
+from shipway.config import Settings
+from shipway.domain.run import events as e
+from shipway.domain.run.decide import Decision
+from shipway.engine.advance import Committed, Writer, refusal
+from shipway.engine.codec import decode
+from shipway.engine.desks import Desks
+from shipway.engine.dispatch.local import LocalDispatch
+from shipway.engine.owner import Ownership, doorbell_path, listen
+from shipway.engine.places import Places
+from shipway.engine.timers import Timers
+from shipway.errors import ShipwayError, UsageError
+from shipway.store import ledger
+from shipway.store.database import Database
+from shipway.store.ledger import CommandRow, OrderRow
+
+_PROGRESS_EVERY = 0.25
+_STOP_LIMIT = 30.0
+
+
+class Engine:
+    """``rested`` is called in a thread when a run ended or rests, to write its report."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        registry: Registry,
+        artifacts: Artifacts,
+        rested: Callable[[str], None] | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings = settings
+        self._now = now
+        self._rested = rested
+        self._log = structlog.get_logger("engine")
+        self._owner = Ownership(Places(settings.home).lock)
+        self.writer = Writer(database, now, self._after_commit)
+        self._desks = Desks(settings, artifacts, self._note)
+        self._dispatch = LocalDispatch(
+            registry, self._desks, self.writer.tell, settings.max_attempts_at_once
+        )
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run_loop, name="engine", daemon=True)
+        self._timers = Timers(self._loop, now, lambda run: self.writer.tell(run, e.Tick()))
+        self._flushing = False
+        self._chores: set[asyncio.Task[Any]] = set()
+        self._bell: socket.socket | None = None
+        self._ready: Future[None] = Future()
+        self.changed = threading.Condition()
+
+    # Life
+
+    def start(self) -> bool:
+        """Take the state directory and carry on what is open; False if another engine has it."""
+        if not self._owner.acquire():
+            return False
+        self.writer.start()
+        self._thread.start()
+        self._ready.result()
+        return True
+
+    def stop(self, why: str = "the engine was stopped") -> None:
+        """Hand back what is in hand, finish writing, release the state directory."""
+        closing = asyncio.run_coroutine_threadsafe(self._close(why), self._loop)
+        with contextlib.suppress(TimeoutError):
+            closing.result(_STOP_LIMIT)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self.writer.stop()
+        self._owner.release()
+
+    def busy(self) -> bool:
+        """Whether there is anything to do now or soon that needs no person."""
+        if self._dispatch.in_hand or self._chores:
+            return True
+        return bool(self.writer.run(_work_left).result())
+
+    def _run_loop(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.create_task(self._begin())
+        self._loop.run_forever()
+        self._loop.close()
+
+    async def _begin(self) -> None:
+        try:
+            self._bell = listen(self._settings.home)
+            self._loop.add_reader(self._bell.fileno(), self._rung)
+            await self._recover()
+            await self._collect()
+        except BaseException as error:  # noqa: BLE001 - start() raises it
+            self._ready.set_exception(error)
+        else:
+            self._ready.set_result(None)
+
+    async def _close(self, why: str) -> None:
+        if self._bell is not None:
+            self._loop.remove_reader(self._bell.fileno())
+            self._bell.close()
+            doorbell_path(self._settings.home).unlink(missing_ok=True)
+        self._timers.stop()
+        self._dispatch.closed = True
+        self._dispatch.give_back(None, why)
+        await self._dispatch.close()
+        await self._settle_chores()
+
+    async def _settle_chores(self) -> None:
+        chores = self._chores - {asyncio.current_task()}
+        if chores:
+            await asyncio.wait(chores, timeout=_STOP_LIMIT / 2)
+
+    def _chore(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Run something beside the orders, with an owner for what goes wrong in it."""
+        task = self._loop.create_task(work, name=name)
+        self._chores.add(task)
+        task.add_done_callback(self._chore_done)
+
+    def _chore_done(self, task: asyncio.Task[Any]) -> None:
+        self._chores.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._log.error("chore.failed", chore=task.get_name(), error=repr(error))
+
+    # Recovery: the normal path after any stop
+
+    async def _recover(self) -> None:
+        """Whatever was handed out and has no outcome was interrupted; it is ordered anew."""
+        lost: list[OrderRow] = await self._write(ledger.handed_out)
+        for order in lost:
+            self._desks.clear_run(order.run)
+            why = "the engine that worked on it died"
+            given = e.Interrupted(order.stage, order.attempt, order.token, why, suspect=True)
+            await asyncio.wrap_future(self.writer.ask(order.run, given))
+        await self._read_timers()
+
+    async def _collect(self) -> None:
+        """Take up what other processes put into the database: new runs' orders, commands."""
+        orders: list[OrderRow] = await self._write(ledger.deliver)
+        for order in orders:
+            self._dispatch.hand_out(order)
+        await self._read_timers()
+        commands: list[CommandRow] = await self._write(ledger.open_commands)
+        for command in commands:
+            await self._obey(command)
+
+    async def _read_timers(self) -> None:
+        for run, due in await self._write(ledger.timers):
+            self._timers.set(run, due)
+
+    def _rung(self) -> None:
+        assert self._bell is not None  # noqa: S101 - the reader exists only while the bell does
+        with contextlib.suppress(BlockingIOError):
+            while self._bell.recv(64):
+                pass
+        self._chore(self._collect(), "collect")
+
+    async def _write(self, work: Callable[..., Any]) -> Any:
+        return await asyncio.wrap_future(self.writer.run(work))
+
+    # Commands of other processes
+
+    async def _obey(self, command: CommandRow) -> None:
+        try:
+            given = _input_of(command)
+            committed = await asyncio.wrap_future(
+                self.writer.ask(command.run or "", given, command.id)
+            )
+        except ShipwayError as error:
+            await self._refuse(command, error)
+            return
+        if isinstance(given, e.Pause) and committed.decision is not None:
+            grace = float(decode(command.data).get("grace", 0.0))
+            self._loop.call_later(grace, self._dispatch.give_back, command.run, given.reason)
+
+    async def _refuse(self, command: CommandRow, error: ShipwayError) -> None:
+        answer, now = refusal(error), self._now()
+        await self._write(lambda db: ledger.finish_command(db, command.id, answer, now))
+
+    # After a commit
+
+    def _after_commit(self, results: list[Committed]) -> None:
+        self._loop.call_soon_threadsafe(self._follow, results)
+        with self.changed:
+            self.changed.notify_all()
+
+    def _follow(self, results: list[Committed]) -> None:
+        for committed in results:
+            if committed.decision is None:
+                self._timers.set(committed.run, None)
+                continue
+            for stage, attempt in committed.decision.cancels:
+                self._dispatch.call_off(committed.run, stage, attempt)
+            for order in committed.orders:
+                self._dispatch.hand_out(order)
+            self._follow_up(committed.run, committed.decision)
+
+    def _follow_up(self, run: str, decision: Decision) -> None:
+        self._timers.set(run, decision.state.due())
+        at_rest = (e.RunEnded, e.RunRested)
+        if self._rested and any(isinstance(event, at_rest) for event in decision.events):
+            self._chore(asyncio.to_thread(self._rested, run), "report")
+
+    # What agents say they do
+
+    def _note(self, run: str, stage: str, attempt: int, doing: str) -> None:
+        self.writer.note(run, stage, attempt, doing)
+        self._loop.call_soon_threadsafe(self._flush_soon)
+
+    def _flush_soon(self) -> None:
+        if not self._flushing:
+            self._flushing = True
+            self._loop.call_later(_PROGRESS_EVERY, self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = False
+        self.writer.flush_progress()
+
+
+def _work_left(connection: Any) -> bool:
+    return bool(ledger.moving(connection) or ledger.open_commands(connection))
+
+
+def _input_of(command: CommandRow) -> e.Input:
+    data = decode(command.data)
+    match command.kind:
+        case "cancel":
+            return e.Cancel(data["by"], data["reason"])
+        case "pause":
+            return e.Pause(data["by"], data["reason"])
+        case "resume":
+            return e.Resume(data["by"])
+        case "answer":
+            return e.Answer(
+                data["ask"], data["choice"], data["by"], data.get("subject"), data.get("comment")
+            )
+        case _:
+            raise UsageError("this engine does not know that command")

@@ -1,0 +1,139 @@
+"""Keeps an engine alive for a state directory and lets a person watch what it does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+from shipway.contracts.views import RunDetail
+from shipway.domain.states import RunStatus
+from shipway.engine.commands import Commands
+from shipway.engine.engine import Engine
+from shipway.engine.owner import is_owned
+from shipway.engine.places import Places
+from shipway.engine.queries import Queries
+from shipway.errors import OverloadError
+
+_LOOK_EVERY = 0.05
+_IDLE_FOR = 1.0
+_LOOK_AGAIN = 0.25
+_STARTS_WITHIN = 15.0
+_RESTING = {RunStatus.WAITING, RunStatus.PAUSED}
+
+
+class EngineProcess:
+    """The background process that owns a state directory; started when needed, ends when idle."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._places = Places(home)
+        self._started: subprocess.Popen[bytes] | None = None
+        self._since = 0.0
+
+    def alive(self) -> bool:
+        return is_owned(self._places.lock)
+
+    def ensure(self) -> None:
+        """Start an engine unless one lives; returns at once. Raises OverloadError if none stays."""
+        if self.alive():
+            self._since = 0.0
+            return
+        if self._started is not None and self._started.poll() is None:
+            return
+        now = time.monotonic()
+        self._since = self._since or now
+        if now - self._since > _STARTS_WITHIN:
+            raise OverloadError(
+                "the engine does not start",
+                hint=f"the end of {self._places.engine_log} says why",
+            )
+        self._started = self._spawn()
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        log = self._places.engine_log
+        log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with log.open("ab") as output:
+            return subprocess.Popen(  # noqa: S603 - our own module, no shell
+                [sys.executable, "-m", "shipway", "engine"],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                cwd="/",
+                env={**os.environ, "SHIPWAY_HOME": str(self._home)},
+            )
+
+
+class Host:
+    """A person's view of the engine: it lives as long as there is something to wait for."""
+
+    def __init__(self, engine: EngineProcess, commands: Commands, queries: Queries) -> None:
+        self._engine = engine
+        self._commands = commands
+        self._queries = queries
+        self._watched: str | None = None
+
+    def wait(
+        self, run: str, on_change: Callable[[RunDetail], None], timeout: float | None = None
+    ) -> RunDetail:
+        """Watch a run until it ends, waits for a person or is paused; raises TimeoutError."""
+        self._watched = run
+        give_up = None if timeout is None else time.monotonic() + timeout
+        seen = None
+        while True:
+            version = self._queries.data_version()
+            status = self._queries.status(run)
+            if version != seen:
+                seen = version
+                on_change(self._queries.run(run))
+            if status.is_final or status in _RESTING:
+                return self._queries.run(run)
+            self._engine.ensure()
+            if give_up is not None and time.monotonic() > give_up:
+                raise TimeoutError
+            time.sleep(_LOOK_EVERY)
+
+    def drain(self, grace: float = 10.0) -> None:
+        """Pause the watched run: what is in hand may finish within ``grace`` seconds."""
+        if self._watched is not None:
+            self._commands.pause(self._watched, by="Ctrl-C", reason="interrupted", grace=grace)
+
+    def __enter__(self) -> Host:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._watched = None
+
+
+def serve_until_idle(engine: Engine, *, stop: threading.Event | None = None) -> bool:
+    """Run an engine in this process until nothing moves any more, or until SIGTERM or SIGINT.
+
+    False if another process owns the state directory.
+    """
+    if not engine.start():
+        return False
+    stopping = stop or threading.Event()
+
+    def ask_to_stop(_signal: int, _frame: FrameType | None) -> None:
+        stopping.set()
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, ask_to_stop)
+        signal.signal(signal.SIGINT, ask_to_stop)
+    idle_since: float | None = None
+    while not stopping.wait(_LOOK_AGAIN):
+        if engine.busy():
+            idle_since = None
+        elif idle_since is None:
+            idle_since = time.monotonic()
+        elif time.monotonic() - idle_since > _IDLE_FOR:
+            break
+    engine.stop()
+    return True

@@ -1,0 +1,105 @@
+"""One engine per state directory: the file lock that makes it so, and the doorbell to wake it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import socket
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+_LONGEST_SOCKET_PATH = 100
+
+
+class Ownership:
+    """The exclusive lock on a state directory; the system releases it when its process dies."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: IO[str] | None = None
+
+    def acquire(self) -> bool:
+        """Take the lock if it is free; the file then names the process."""
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = self._path.open("a+")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            return False
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        self._file = file
+        return True
+
+    def release(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def __enter__(self) -> Ownership:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.release()
+
+
+def is_owned(path: Path) -> bool:
+    """Whether some process holds the lock now."""
+    try:
+        with path.open("a+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
+
+
+def owner_pid(path: Path) -> int | None:
+    """The process that holds the lock, as the lock file says."""
+    if not is_owned(path):
+        return None
+    text = path.read_text().strip()
+    return int(text) if text.isdigit() else None
+
+
+def doorbell_path(home: Path) -> Path:
+    """Where the owner listens; a long state directory gets a short stand-in (sockets allow ~100)."""
+    path = home / "engine.sock"
+    if len(os.fsencode(path)) <= _LONGEST_SOCKET_PATH:
+        return path
+    digest = hashlib.sha256(os.fsencode(home.resolve())).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"shipway-{os.getuid()}-{digest}.sock"
+
+
+def listen(home: Path) -> socket.socket:
+    """The owner's end of the doorbell; a stale socket of a dead owner is replaced."""
+    path = doorbell_path(home)
+    path.unlink(missing_ok=True)
+    bell = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    old = os.umask(0o177)
+    try:
+        bell.bind(str(path))
+    finally:
+        os.umask(old)
+    return bell
+
+
+def ring(home: Path) -> None:
+    """Tell the owner, if there is one, that there is something new in the database."""
+    with (
+        contextlib.suppress(OSError),
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as bell,
+    ):
+        bell.sendto(b"!", str(doorbell_path(home)))

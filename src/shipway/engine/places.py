@@ -1,0 +1,47 @@
+"""Where things lie in the state directory; the one place that knows its layout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Paths under SHIPWAY_HOME."""
+
+    home: Path
+
+    @property
+    def database(self) -> Path:
+        return self.home / "shipway.db"
+
+    @property
+    def artifacts(self) -> Path:
+        return self.home / "artifacts"
+
+    @property
+    def lock(self) -> Path:
+        return self.home / "engine.lock"
+
+    @property
+    def engine_log(self) -> Path:
+        return self.home / "logs" / "engine.log"
+
+    def run(self, run: str) -> Path:
+        return self.home / "runs" / run
+
+    def hub(self, run: str) -> Path:
+        return self.run(run) / "hub.git"
+
+    def work(self, run: str) -> Path:
+        return self.run(run) / "work"
+
+    def log(self, run: str, stage: str, attempt: int) -> Path:
+        return self.run(run) / "logs" / f"{stage}-{attempt}.log"
+
+    def report(self, run: str) -> Path:
+        return self.run(run) / "report.html"
+
+    def evidence(self, run: str) -> Path:
+        return self.run(run) / "evidence.json"

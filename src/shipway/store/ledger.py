@@ -1,0 +1,224 @@
+"""Writes and reads of the hot path: a run, its events and its orders, in plain SQL."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """A run as stored; the byte fields are JSON."""
+
+    id: str
+    number: int
+    status: str
+    pipeline: str
+    definition: bytes
+    title: str
+    trace: str
+    submission: bytes
+    state: bytes
+    created_at: float
+    ended_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRow:
+    run: str
+    stage: str
+    attempt: int
+    token: int
+    deliveries: int
+    task: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRow:
+    id: str
+    kind: str
+    run: str | None
+    data: bytes
+
+
+_RUN = """
+SELECT r.id, r.number, r.status, r.pipeline, p.definition, r.title, r.trace, r.submission,
+       r.state, r.created_at, r.ended_at
+FROM runs r JOIN pipelines p ON p.digest = r.pipeline
+"""
+
+
+def load_run(connection: sqlite3.Connection, run: str) -> RunRow | None:
+    row = connection.execute(_RUN + "WHERE r.id = ?", (run,)).fetchone()
+    return RunRow(*row) if row else None
+
+
+def insert_pipeline(
+    connection: sqlite3.Connection, digest: str, name: str, version: int, definition: bytes
+) -> None:
+    connection.execute(
+        "INSERT OR IGNORE INTO pipelines (digest, name, version, definition) VALUES (?, ?, ?, ?)",
+        (digest, name, version, definition),
+    )
+
+
+def insert_run(connection: sqlite3.Connection, row: RunRow, due: float | None) -> int:
+    """Insert a run and give it the next number, which is returned."""
+    number: int = connection.execute("SELECT coalesce(max(number), 0) + 1 FROM runs").fetchone()[0]
+    connection.execute(
+        "INSERT INTO runs (id, number, status, pipeline, title, trace, submission, state, due,"
+        " created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            row.id,
+            number,
+            row.status,
+            row.pipeline,
+            row.title,
+            row.trace,
+            row.submission,
+            row.state,
+            due,
+            row.created_at,
+        ),
+    )
+    return number
+
+
+def save_run(  # noqa: PLR0913 - one column an argument
+    connection: sqlite3.Connection,
+    run: str,
+    *,
+    status: str,
+    state: bytes,
+    due: float | None,
+    ended_at: float | None,
+) -> None:
+    connection.execute(
+        "UPDATE runs SET status = ?, state = ?, due = ?, ended_at = ? WHERE id = ?",
+        (status, state, due, ended_at, run),
+    )
+
+
+def quarantine_run(connection: sqlite3.Connection, run: str, at: float) -> None:
+    """Take a run out of play without touching the state that could not be read."""
+    connection.execute(
+        "UPDATE runs SET status = 'quarantined', due = NULL, ended_at = ? WHERE id = ?", (at, run)
+    )
+    connection.execute(
+        "UPDATE orders SET status = 'cancelled' WHERE run = ? AND status = 'open'", (run,)
+    )
+
+
+def append_events(
+    connection: sqlite3.Connection, rows: Iterable[tuple[str, int, float, str, bytes]]
+) -> None:
+    """Rows are (run, seq, at, type, data); a repeated (run, seq) is an IntegrityError."""
+    connection.executemany(
+        "INSERT INTO events (run, seq, at, type, data) VALUES (?, ?, ?, ?, ?)", rows
+    )
+
+
+def next_seq(connection: sqlite3.Connection, run: str) -> int:
+    row = connection.execute("SELECT max(seq) FROM events WHERE run = ?", (run,)).fetchone()
+    return (row[0] or 0) + 1
+
+
+def insert_order(connection: sqlite3.Connection, order: OrderRow) -> None:
+    connection.execute(
+        "INSERT INTO orders (run, stage, attempt, token, status, deliveries, task)"
+        " VALUES (?, ?, ?, ?, 'open', ?, ?)",
+        (order.run, order.stage, order.attempt, order.token, order.deliveries, order.task),
+    )
+
+
+def close_order(
+    connection: sqlite3.Connection, run: str, stage: str, attempt: int, outcome: bytes | None
+) -> None:
+    """An order with an outcome is done; without one it was called off."""
+    connection.execute(
+        "UPDATE orders SET status = ?, outcome = ? WHERE run = ? AND stage = ? AND attempt = ?"
+        " AND status = 'open'",
+        ("cancelled" if outcome is None else "done", outcome, run, stage, attempt),
+    )
+
+
+def deliver(connection: sqlite3.Connection) -> list[OrderRow]:
+    """Count the delivery of every order that was never handed out, and return those orders."""
+    rows = connection.execute(
+        "UPDATE orders SET deliveries = 1 WHERE status = 'open' AND deliveries = 0"
+        " RETURNING run, stage, attempt, token, deliveries, task"
+    ).fetchall()
+    return [OrderRow(*row) for row in rows]
+
+
+def handed_out(connection: sqlite3.Connection) -> list[OrderRow]:
+    """Orders that were handed out and have no outcome."""
+    rows = connection.execute(
+        "SELECT run, stage, attempt, token, deliveries, task FROM orders"
+        " WHERE status = 'open' AND deliveries > 0 ORDER BY run, stage"
+    ).fetchall()
+    return [OrderRow(*row) for row in rows]
+
+
+def open_orders(connection: sqlite3.Connection) -> int:
+    count: int = connection.execute(
+        "SELECT count(*) FROM orders WHERE status = 'open'"
+    ).fetchone()[0]
+    return count
+
+
+ACTIVE = ("queued", "running", "waiting", "paused")
+
+
+def timers(connection: sqlite3.Connection) -> list[tuple[str, float]]:
+    """When the next timer of each run fires."""
+    return [
+        (row[0], row[1])
+        for row in connection.execute(
+            "SELECT id, due FROM runs WHERE due IS NOT NULL"
+            " AND status IN ('queued', 'running', 'waiting', 'paused')"
+        )
+    ]
+
+
+def moving(connection: sqlite3.Connection) -> list[str]:
+    """Runs that an engine has something to do for now or soon."""
+    rows = connection.execute("SELECT id FROM runs WHERE status IN ('queued', 'running')")
+    return [row[0] for row in rows]
+
+
+def insert_command(connection: sqlite3.Connection, command: CommandRow, at: float) -> None:
+    connection.execute(
+        "INSERT INTO commands (id, at, kind, run, data) VALUES (?, ?, ?, ?, ?)",
+        (command.id, at, command.kind, command.run, command.data),
+    )
+
+
+def open_commands(connection: sqlite3.Connection) -> list[CommandRow]:
+    rows = connection.execute(
+        "SELECT id, kind, run, data FROM commands WHERE done_at IS NULL ORDER BY at, id"
+    ).fetchall()
+    return [CommandRow(*row) for row in rows]
+
+
+def finish_command(connection: sqlite3.Connection, command: str, answer: bytes, at: float) -> None:
+    connection.execute(
+        "UPDATE commands SET done_at = ?, answer = ? WHERE id = ?", (at, answer, command)
+    )
+
+
+def command_answer(connection: sqlite3.Connection, command: str) -> bytes | None:
+    row = connection.execute("SELECT answer FROM commands WHERE id = ?", (command,)).fetchone()
+    return row[0] if row else None
+
+
+def note_progress(
+    connection: sqlite3.Connection, rows: Iterable[tuple[str, str, int, str]]
+) -> None:
+    """Rows are (run, stage, attempt, doing)."""
+    connection.executemany(
+        "INSERT INTO progress (run, stage, attempt, doing) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (run, stage) DO UPDATE SET attempt = excluded.attempt, doing = excluded.doing",
+        rows,
+    )
