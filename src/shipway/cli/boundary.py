@@ -1,0 +1,171 @@
+"""The last line: turns whatever a command raises into one clear error and an exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+import click
+
+from shipway.cli.output import Colour, clean, coloured, prepare_streams, silence_stdout, write
+from shipway.errors import (
+    ConfigurationError,
+    ExitCode,
+    ResourceError,
+    ShipwayError,
+    UsageError,
+)
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+
+
+class Terminated(BaseException):
+    """SIGTERM or SIGHUP arrived; like KeyboardInterrupt, it passes through ``except Exception``."""
+
+
+def carry(words: Sequence[str]) -> int:
+    """Run one command line to its end; nothing but an exit code leaves here."""
+    prepare_streams()
+    _listen()
+    json = wants_json(words)
+    try:
+        code = _invoke(words)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        silence_stdout()
+        code = ExitCode.DONE
+    except (KeyboardInterrupt, click.Abort):
+        code = _interrupted("interrupted", ExitCode.INTERRUPTED)
+    except Terminated:
+        code = _interrupted("terminated", ExitCode.TERMINATED)
+    except Exception as error:  # noqa: BLE001 - the boundary: everything ends as a clear error
+        code = _report(error, words, json=json)
+    # From here on a second Ctrl-C ends the process at once and without a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    return code
+
+
+def wants_json(words: Sequence[str]) -> bool:
+    """Whether errors are to be JSON; looked up here since the fault may be in the words themselves."""
+    before = list(words[: list(words).index("--")] if "--" in words else words)
+    return "--json" in before
+
+
+def _invoke(words: Sequence[str]) -> int:
+    from shipway.cli.commands import root
+
+    result = root.main(list(words), prog_name="shipway", standalone_mode=False)
+    return result if isinstance(result, int) else ExitCode.DONE
+
+
+def _listen() -> None:
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup asked us not to hear it
+            signal.signal(number, _terminate)
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def _interrupted(word: str, code: int) -> int:
+    with contextlib.suppress(OSError):  # the terminal may be what went away
+        write(sys.stderr, f"\n{word}\n")
+    return code
+
+
+def _report(error: Exception, words: Sequence[str], *, json: bool) -> int:
+    known = as_shipway(error)
+    try:
+        if isinstance(error, click.exceptions.NoArgsIsHelpError) and not json:
+            write(sys.stderr, error.ctx.get_help() + "\n")
+            return ExitCode.USAGE
+        if known is None:
+            from shipway.cli.bugs import as_bug
+
+            known = as_bug(error, words)
+        show(known, json=json)
+    except OSError:
+        return ExitCode.BUG if known is None else known.exit_code  # nobody is left to read it
+    return known.exit_code
+
+
+def show(error: ShipwayError, *, json: bool) -> None:
+    """Write an error to stderr: ``error[CODE]: message`` and a hint, or the same as JSON."""
+    if json:
+        import json as codec
+
+        write(sys.stderr, codec.dumps({"error": error.to_dict()}, default=str) + "\n")
+        return
+    styled = coloured(sys.stderr, _colour_choice())
+    head = f"error[{error.code}]:"
+    if styled:
+        head = click.style(head, fg="red", bold=True)
+    lines = [f"{head} {_indented(error.message)}"]
+    if error.hint:
+        lines.append(f"  hint: {_indented(error.hint)}")
+    write(sys.stderr, "\n".join(lines) + "\n")
+
+
+def _indented(text: str) -> str:
+    return clean(text).strip().replace("\n", "\n  ")
+
+
+def _colour_choice() -> Colour:
+    """As it was typed; looked up here, since the words may not have been understood."""
+    typed = " ".join(sys.argv).replace("--color=", "--color ")
+    if "--color always" in typed:
+        return "always"
+    return "never" if "--color never" in typed else "auto"
+
+
+def as_shipway(error: BaseException) -> ShipwayError | None:
+    """The error of our tree that stands for ``error``; None means it is a bug of ours."""
+    match error:
+        case ShipwayError():
+            return error
+        case click.UsageError():
+            return _usage(error)
+        case click.ClickException():
+            return UsageError(error.format_message())
+        case MemoryError():
+            return ResourceError("memory ran out", hint="close something, then try again")
+        case OSError():
+            return _from_os(error)
+    return None
+
+
+def _usage(error: click.UsageError) -> ShipwayError:
+    path = error.ctx.command_path if error.ctx else "shipway"
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return UsageError(f"{path} needs a command", hint=f'see "{path} --help"')
+    message = error.format_message().rstrip(".")
+    near = getattr(error, "possibilities", None)
+    if near:
+        message = error.message.rstrip(".")
+        return UsageError(_lower(message), hint=f"did you mean {' or '.join(near)}?")
+    return UsageError(_lower(message), hint=f'see "{path} --help"')
+
+
+def _lower(message: str) -> str:
+    return message[:1].lower() + message[1:]
+
+
+def _from_os(error: OSError) -> ShipwayError | None:
+    where = f": {os.fsdecode(error.filename)}" if error.filename is not None else ""
+    if error.errno in _FULL:
+        reason = os.strerror(error.errno or 0).lower()
+        return ResourceError(
+            f"{reason}{where}", hint='free some space or limits, then "shipway run resume @last"'
+        )
+    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS} and error.filename is not None:
+        return ConfigurationError(
+            f"{os.strerror(error.errno or 0).lower()}{where}",
+            hint="check who owns it, or set SHIPWAY_HOME to a directory that you can write to",
+        )
+    return None

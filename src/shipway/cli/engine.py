@@ -1,0 +1,18 @@
+"""``shipway engine``: the background process that carries runs on; other commands start it."""
+
+from __future__ import annotations
+
+import click
+
+from shipway.cli.command import Command, speaks
+from shipway.cli.output import Output
+
+
+@click.command(cls=Command, hidden=True, examples=("shipway engine",))
+@speaks
+def engine(output: Output) -> None:  # noqa: ARG001 - speaks only through the runs it carries
+    """Carry the active runs on until none can move, then end."""
+    from shipway.cli.session import settings
+    from shipway.engine.host import serve_until_idle
+
+    serve_until_idle(settings())

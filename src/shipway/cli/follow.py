@@ -1,0 +1,171 @@
+"""Follows a run to its end or to its rest, and stops in good order when it is interrupted."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from shipway.cli import runtext
+from shipway.cli.boundary import Terminated, show
+from shipway.cli.lines import plain
+from shipway.cli.words import now
+from shipway.errors import ExitCode, ShipwayError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from shipway.bootstrap import System
+    from shipway.cli.lines import Line
+    from shipway.cli.output import Output
+    from shipway.cli.progress import Progress
+    from shipway.cli.render import Screen
+    from shipway.contracts.views import RunDetail
+    from shipway.engine.host import Host
+
+_LOOK_AGAIN = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How a person wants to follow: for how long, through questions, how loudly.
+
+    ``carry``: Ctrl-C stops the run in good order; without it, it stops the watching only.
+    """
+
+    timeout: float | None = None
+    wait: bool = False
+    quiet: bool = False
+    carry: bool = True
+
+
+def follow(system: System, run: str, output: Output, wish: Wish) -> int:
+    """Watch the run until it ends or rests, say how it ended, and return the exit code for it."""
+    from shipway.cli.progress import progress_for
+    from shipway.cli.render import Screen
+
+    # With --json stdout is for the one document at the end; what happens meanwhile is for people.
+    screen = Screen(sys.stderr if output.json else sys.stdout, output.color)
+    quiet = wish.quiet or (output.json and not screen.live)
+    foot = "Ctrl-C stops it in good order" if wish.carry else "Ctrl-C stops watching, not the run"
+    detail = None
+    with system.host() as host:
+        try:
+            with progress_for(screen, foot, quiet=quiet) as progress:
+                detail = _waited(system, host, run, progress, wish)
+        except TimeoutError:
+            pass  # told below, once the picture is put away
+        except (KeyboardInterrupt, Terminated) as stop:
+            return _stopped(system, host, run, stop, carry=wish.carry)
+    if detail is None:
+        return _still_going(system, run, output, screen)
+    conclude(system, detail, output, screen)
+    return exit_code(detail)
+
+
+def _waited(system: System, host: Host, run: str, progress: Progress, wish: Wish) -> RunDetail:
+    """Until it is over, or rests; with ``--wait`` also through its questions."""
+    end = None if wish.timeout is None else time.monotonic() + wish.timeout
+    while True:
+        left = None if end is None else max(0.0, end - time.monotonic())
+        detail = host.wait(run, on_change=progress.update, timeout=left)
+        progress.update(detail)
+        if detail.summary.status.is_final or not wish.wait:
+            return detail
+        _until_answered(system, run, end)
+
+
+def _until_answered(system: System, run: str, end: float | None) -> None:
+    while system.queries.run(run).summary.status.value in {"waiting", "paused"}:
+        if end is not None and time.monotonic() >= end:
+            raise TimeoutError
+        time.sleep(_LOOK_AGAIN)
+
+
+def exit_code(detail: RunDetail) -> int:
+    """0 it succeeded, 1 it did not, 3 a person has to act, 8 it is still going."""
+    match detail.summary.status.value:
+        case "succeeded":
+            return ExitCode.DONE
+        case "waiting" | "paused":
+            return ExitCode.WAITING
+        case "failed" | "cancelled" | "quarantined":
+            return ExitCode.FAILED
+        case _:
+            return ExitCode.STILL_GOING
+
+
+def conclude(system: System, detail: RunDetail, output: Output, screen: Screen) -> None:
+    """The last words on a run: the JSON document, or the summary for people."""
+    if output.json:
+        output.emit(runtext.as_json(detail))
+        return
+    screen.say()
+    screen.say(runtext.outcome(detail, now(), unicode=screen.unicode))
+    screen.fields(runtext.closing(detail, report_files(system, detail)))
+    for ask in runtext.open_asks(detail):
+        screen.say()
+        screen.fields(runtext.ask_fields(ask, detail.summary.number, now()))
+
+
+def report_files(system: System, detail: RunDetail) -> dict[str, Path]:
+    """Where the report and the evidence of a run are, as far as they are written."""
+    run = detail.summary.id
+    paths = {"report": system.places.report(run), "evidence": system.places.evidence(run)}
+    return {name: path for name, path in paths.items() if path.is_file()}
+
+
+def _still_going(system: System, run: str, output: Output, screen: Screen) -> int:
+    system.detach(run)
+    detail = system.queries.run(run)
+    number = detail.summary.number
+    if output.json:
+        output.emit(runtext.as_json(detail))
+    line: Line = runtext.outcome(detail, now(), unicode=screen.unicode)
+    output.note(
+        f"{plain(line).strip()}; the time is up and it goes on in the background\n"
+        f"  next: shipway run watch {number}"
+    )
+    return ExitCode.STILL_GOING
+
+
+def _stopped(system: System, host: Host, run: str, stop: BaseException, *, carry: bool) -> int:
+    """Stop the run in good order; a second Ctrl-C ends us at once, which loses nothing."""
+    code = ExitCode.TERMINATED if isinstance(stop, Terminated) else ExitCode.INTERRUPTED
+    _on_signal(lambda: os._exit(code))
+    number = system.queries.run(run).summary.number
+    if not carry:
+        _tell(
+            f"\nno longer watching run {number}; it goes on\n  next: shipway run watch {number}\n"
+        )
+        return code
+    _tell(f"\nstopping run {number} in good order; press Ctrl-C again to leave at once\n")
+    try:
+        host.drain()
+    except ShipwayError as error:
+        show(error, json=False)
+    status = system.queries.status(run)
+    verb = "view" if status.is_final else "resume"
+    _tell(f"run {number} is {status.value}; nothing is lost\n  next: shipway run {verb} {number}\n")
+    return code
+
+
+def _tell(text: str) -> None:
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except OSError:
+        return  # the terminal went away, which may be why we stop
+
+
+def _on_signal(action: Callable[[], None]) -> None:
+    def act(_number: int, _frame: FrameType | None) -> None:
+        action()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, act)

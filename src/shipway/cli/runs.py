@@ -1,0 +1,351 @@
+"""``shipway run list|view|watch|logs|diff|resume|pause|cancel``: the runs there are."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from shipway.cli import inputs
+from shipway.cli.command import Command, speaks
+from shipway.cli.completing import run_references, stage_names
+from shipway.cli.lines import Part
+from shipway.cli.output import Output, clean, one_line, write, write_bytes
+from shipway.cli.words import ago, duration, now, since
+from shipway.domain.states import RunStatus
+from shipway.errors import NotFoundError, UsageError
+
+if TYPE_CHECKING:
+    from shipway.bootstrap import System
+    from shipway.contracts.views import RunDetail, RunSummary, StageView
+
+_FOLLOW_SECONDS = 0.3
+
+reference = click.argument(
+    "ref",
+    metavar="RUN",
+    shell_complete=run_references,
+    help="A number, the beginning of an id, or @last.",
+)
+
+
+@click.command(
+    "list",
+    cls=Command,
+    examples=("shipway run list", "shipway run list --state failed --limit 5 --json"),
+)
+@click.option(
+    "--state",
+    multiple=True,
+    metavar="STATE",
+    type=click.Choice([status.value for status in RunStatus]),
+    help="Only runs in this state: running, waiting, failed ...; can be repeated.",
+)
+@click.option("--limit", "-n", type=click.IntRange(1, 10_000), default=20, help="At most so many.")
+@speaks
+def list_(output: Output, state: tuple[str, ...], limit: int) -> None:
+    """List runs, the latest first."""
+    from shipway.cli import runtext
+    from shipway.cli.session import opened
+
+    with opened(output) as system:
+        runs = _newest(system, [RunStatus(one) for one in state], limit)
+    if output.json:
+        output.emit([runtext.as_json(run) for run in runs])
+    elif runs:
+        _table(output, runs)
+    else:
+        output.note('no runs\n  next: shipway run --spec api.yaml, or see "shipway run --help"')
+
+
+def _newest(system: System, states: list[RunStatus], limit: int) -> list[RunSummary]:
+    wanted: list[RunStatus | None] = [*states] or [None]
+    runs = [run for state in wanted for run in system.queries.runs(limit=limit, status=state)]
+    return sorted(runs, key=lambda run: run.number, reverse=True)[:limit]
+
+
+def _table(output: Output, runs: list[RunSummary]) -> None:
+    from shipway.cli.render import Screen
+
+    screen = Screen(sys.stdout, output.color)
+    heads = ("run", "state", "pipeline", "title", "took", "started")
+    screen.table(heads, [_row(run, unicode=screen.unicode) for run in runs], give=3)
+
+
+def _row(run: RunSummary, *, unicode: bool) -> list[Part]:
+    from shipway.cli import runtext
+
+    status = run.status.value
+    icon = runtext.mark(status, unicode=unicode)
+    took = run.seconds if run.status.is_final else since(run.created_at, now()) or 0.0
+    return [
+        Part(str(run.number), "bold"),
+        Part(f"{icon.text} {status}", icon.style),
+        Part(run.pipeline),
+        Part(one_line(run.title)),
+        Part(duration(took)),
+        Part(ago(run.created_at, now()), "dim"),
+    ]
+
+
+@click.command(
+    "view", cls=Command, examples=("shipway run view @last", "shipway run view 12 --json")
+)
+@reference
+@speaks
+def view(output: Output, ref: str) -> None:
+    """Show one run: its stages and gates, what it waits for, where its files are."""
+    from shipway.cli.session import opened
+
+    with opened(output) as system:
+        show(system, found(system, ref), output)
+
+
+def show(system: System, detail: RunDetail, output: Output) -> None:
+    """A run as a whole, for people or as JSON."""
+    from shipway.cli import runtext
+    from shipway.cli.follow import conclude
+    from shipway.cli.render import Screen
+
+    if output.json:
+        output.emit(runtext.as_json(detail))
+        return
+    screen = Screen(sys.stdout, output.color)
+    names = max((len(stage.id) for stage in detail.stages), default=0)
+    screen.say(runtext.heading(detail))
+    for stage in detail.stages:
+        screen.say(runtext.stage_line(stage, now(), names, screen.width, unicode=screen.unicode))
+        for gate in stage.gates:
+            screen.say(runtext.gate_line(gate, unicode=screen.unicode))
+    conclude(system, detail, output, screen)
+
+
+@click.command(
+    "watch",
+    cls=Command,
+    examples=("shipway run watch @last", "shipway run watch 12 --timeout 10m --json"),
+)
+@reference
+@click.option("--wait", is_flag=True, help="Keep watching while a person has to answer.")
+@click.option("--timeout", metavar="TIME", help="Stop watching after 90s, 5m, 1h.")
+@click.option("--quiet", "-q", is_flag=True, help="Say only how it ended.")
+@speaks
+def watch(output: Output, ref: str, wait: bool, timeout: str | None, quiet: bool) -> int:
+    """Follow a run to its end; the exit code says how it ended."""
+    from shipway.cli.follow import Wish, follow
+    from shipway.cli.session import opened
+
+    limit = None if timeout is None else inputs.seconds(timeout)
+    with opened(output) as system:
+        run = found(system, ref).summary.id
+        return follow(system, run, output, Wish(limit, wait, quiet, carry=False))
+
+
+@click.command(
+    "logs",
+    cls=Command,
+    examples=(
+        "shipway run logs @last",
+        "shipway run logs 12 --stage validate --attempt 2",
+        "shipway run logs 12 --stage implement --follow",
+    ),
+)
+@reference
+@click.option("--stage", "-s", metavar="STAGE", shell_complete=stage_names)
+@click.option("--attempt", "-a", type=click.IntRange(1), help="Default: the last one.")
+@click.option("--follow", "-f", is_flag=True, help="Go on until the stage is over.")
+@speaks
+def logs(output: Output, ref: str, stage: str | None, attempt: int | None, follow: bool) -> None:
+    """Print the log of a stage; without --stage that of each stage that has run."""
+    from shipway.cli.session import opened
+
+    with opened(output) as system:
+        detail = found(system, ref)
+        run = detail.summary.id
+        if follow:
+            _follow_log(system, run, stage, attempt)
+            return
+        named = None if stage is None else _stage(detail, stage).id
+        found_logs = [
+            log
+            for one in detail.stages
+            if named in {None, one.id}
+            and (log := _log(system, run, one, attempt, must=named is not None))
+        ]
+    if output.json:
+        output.emit([log | {"log": log["log"].decode("utf-8", "replace")} for log in found_logs])
+        return
+    for log in found_logs:
+        if named is None:
+            write(sys.stdout, f"== {log['stage']}, attempt {log['attempt']}\n")
+        _raw(log["log"])
+    if not found_logs:
+        output.note("no stage has written a log yet")
+
+
+def _stage(detail: RunDetail, name: str) -> StageView:
+    for stage in detail.stages:
+        if stage.id == name:
+            return stage
+    names = [stage.id for stage in detail.stages]
+    near = difflib.get_close_matches(name, names, n=1)
+    raise NotFoundError(
+        f'run {detail.summary.number} has no stage "{one_line(name)}"',
+        hint=f"did you mean {near[0]}?" if near else f"its stages are {', '.join(names)}",
+    )
+
+
+def _log(
+    system: System, run: str, stage: StageView, attempt: int | None, *, must: bool
+) -> dict[str, Any] | None:
+    """The log of one attempt; None when there is none and there need not be."""
+    number = attempt or stage.attempt
+    try:
+        data = system.queries.log(run, stage.id, number)
+    except NotFoundError:
+        if must:
+            raise
+        return None
+    return {"run": run, "stage": stage.id, "attempt": number, "log": data}
+
+
+def _raw(data: bytes) -> None:
+    """As it is for programs; without anything that could steer a terminal for people."""
+    if sys.stdout.isatty():
+        write(sys.stdout, clean(data.decode("utf-8", "replace"), colours=True))
+    else:
+        write_bytes(data)
+
+
+def _follow_log(system: System, run: str, name: str | None, attempt: int | None) -> None:
+    if name is None:
+        raise UsageError("--follow needs one stage", hint="name it with --stage STAGE")
+    seen, current = 0, 0
+    while True:
+        detail = system.queries.run(run)
+        stage = _stage(detail, name)
+        number = attempt or stage.attempt
+        if number != current:
+            current, seen = number, 0
+        log = _log(system, run, stage, number, must=False) if number else None
+        data = log["log"] if log else b""
+        _raw(data[seen:])
+        seen = len(data)
+        if stage.status.is_final or detail.summary.status.is_final or number < stage.attempt:
+            return
+        time.sleep(_FOLLOW_SECONDS)
+
+
+@click.command(
+    "diff", cls=Command, examples=("shipway run diff @last", "shipway run diff 12 > change.patch")
+)
+@reference
+@speaks
+def diff(output: Output, ref: str) -> None:
+    """Print the change that a run made, as a patch that git can apply."""
+    from shipway.cli.session import opened
+
+    with opened(output) as system:
+        detail = found(system, ref)
+        data = system.queries.diff(detail.summary.id)
+    if output.json:
+        output.emit({"run": detail.summary.id, "diff": data.decode("utf-8", "replace")})
+    elif not data:
+        output.note(f"run {detail.summary.number} has made no change")
+    elif sys.stdout.isatty():
+        _coloured_diff(output, data)
+    else:
+        write_bytes(data)
+
+
+def _coloured_diff(output: Output, data: bytes) -> None:
+    from shipway.cli.render import Screen
+
+    screen = Screen(sys.stdout, output.color)
+    styles = {"+": "green", "-": "red", "@": "cyan", "d": "bold"}
+    for line in data.decode("utf-8", "replace").splitlines():
+        screen.say([Part(clean(line), styles.get(line[:1], ""))])
+
+
+@click.command(
+    "resume",
+    cls=Command,
+    examples=("shipway run resume @last", "shipway run resume 12 --detach"),
+)
+@reference
+@click.option("--detach", "-d", is_flag=True, help="Carry it on in the background and return.")
+@click.option("--wait", is_flag=True, help="Keep waiting while a person has to answer.")
+@click.option("--timeout", metavar="TIME", help="Stop waiting after 90s, 5m, 1h; it goes on.")
+@click.option("--quiet", "-q", is_flag=True, help="Say only how it ended.")
+@speaks
+def resume(
+    output: Output, ref: str, detach: bool, wait: bool, timeout: str | None, quiet: bool
+) -> int | None:
+    """Carry a stopped or paused run on: what is finished is not done again."""
+    from shipway.cli.follow import Wish, follow
+    from shipway.cli.session import opened
+
+    limit = None if timeout is None else inputs.seconds(timeout)
+    with opened(output, progress=False) as system:
+        detail = found(system, ref)
+        run, status = detail.summary.id, detail.summary.status
+        if status is RunStatus.PAUSED:
+            system.commands.resume(run)
+        if detach and not status.is_final:
+            system.detach(run)
+            _told(system, run, output, "goes on in the background")
+            return None
+        return follow(system, run, output, Wish(limit, wait, quiet))
+
+
+@click.command("pause", cls=Command, examples=("shipway run pause 12",))
+@reference
+@speaks
+def pause(output: Output, ref: str) -> None:
+    """Start no further stage of a run until it is resumed; what runs now is finished."""
+    from shipway.cli.session import opened
+
+    with opened(output) as system:
+        run = found(system, ref).summary.id
+        system.commands.pause(run)
+        _told(system, run, output, "is paused")
+
+
+@click.command(
+    "cancel", cls=Command, examples=("shipway run cancel 12", "shipway run cancel @last --json")
+)
+@reference
+@speaks
+def cancel(output: Output, ref: str) -> None:
+    """Stop a run for good; a finished stage is not undone."""
+    from shipway.cli.session import opened
+
+    with opened(output) as system:
+        run = found(system, ref).summary.id
+        system.commands.cancel(run)
+        _told(system, run, output, "is cancelled")
+
+
+def _told(system: System, run: str, output: Output, words: str) -> None:
+    from shipway.cli import runtext
+
+    detail = system.queries.run(run)
+    if output.json:
+        output.emit(runtext.as_json(detail))
+    else:
+        write(sys.stdout, f"run {detail.summary.number} {words}\n")
+
+
+def found(system: System, ref: str) -> RunDetail:
+    """The run that a person means; raises NotFoundError with what they may have meant."""
+    try:
+        return system.queries.run(ref)
+    except NotFoundError as error:
+        known = system.queries.runs(limit=200)
+        words = [str(run.number) for run in known] + [run.id for run in known]
+        near = difflib.get_close_matches(ref, words, n=1, cutoff=0.5)
+        hint = f'did you mean {near[0]}? list the runs with "shipway run list"' if near else None
+        raise NotFoundError(error.message, hint=hint or error.hint) from None

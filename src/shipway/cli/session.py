@@ -1,0 +1,85 @@
+"""Opens what a command works with: the settings, and the wired system they describe."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shipway.cli.words import plural
+from shipway.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from shipway.bootstrap import System
+    from shipway.cli.output import Output
+    from shipway.config import Settings
+    from shipway.release.releases import Releases
+
+
+def settings() -> Settings:
+    """The settings, checked whole; raises ConfigurationError that names every fault."""
+    from pydantic import ValidationError
+
+    from shipway.config import Settings
+
+    try:
+        return Settings()
+    except ValidationError as error:
+        faults = [
+            f"SHIPWAY_{'_'.join(str(step) for step in fault['loc']).upper()}: {fault['msg']}"
+            for fault in error.errors(include_input=False, include_url=False)
+        ]
+        raise ConfigurationError(
+            "\n".join(["the settings cannot be used:", *faults]),
+            hint='change these variables; "shipway config show" prints what is in force',
+        ) from None
+
+
+@contextmanager
+def opened(output: Output, *, progress: bool = True) -> Iterator[System]:
+    """The system; ``progress`` also carries on what an earlier process left, and says so."""
+    from shipway.bootstrap import open_system
+
+    system = open_system(settings())
+    try:
+        if progress:
+            for message in system.releases.heal():
+                output.note(message)
+            resumed = system.ensure_progress()
+            if resumed:
+                output.note(f"{plural(resumed, 'interrupted run')} carried on in the background")
+        yield system
+    finally:
+        system.close()
+
+
+def state_directory() -> Path:
+    """Where state lives, found without the settings, which may be what is broken."""
+    given = os.environ.get("SHIPWAY_HOME")
+    if given:
+        return Path(given)
+    base = os.environ.get("XDG_STATE_HOME")
+    return (Path(base) if base else Path.home() / ".local/state") / "shipway"
+
+
+def person() -> str:
+    """Who is at the keyboard, for the record of a decision."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
+
+
+@contextmanager
+def releases(output: Output, *, heal: bool = True) -> Iterator[Releases]:
+    """What is deployed, without an engine; ``heal`` first restores what lost its supervisor."""
+    from shipway.release.releases import Releases
+
+    found = Releases(settings().home)
+    if heal:
+        for message in found.heal():
+            output.note(message)
+    yield found
