@@ -1,0 +1,1 @@
+"""What runs inside a fence before and beside the command: standard library only."""
