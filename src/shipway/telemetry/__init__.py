@@ -1,0 +1,1 @@
+"""Telemetry: log lines and trace context, the same for every room above."""

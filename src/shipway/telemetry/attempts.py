@@ -3,53 +3,43 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-import orjson
 import structlog
+from structlog.typing import EventDict
 
-from shipway.telemetry.masking import mask
+from shipway.telemetry.logs import chain
+from shipway.telemetry.masking import rendered
+from shipway.telemetry.sink import MiB, RotatingFile
+
+LARGEST = 16 * MiB
+"""Bytes of one attempt's log before its older half moves aside to ``<name>.1``."""
 
 
-class _LazyFile:
-    """Opens its file at the first line and closes it with the attempt."""
+class _Lines:
+    """Opens the file at the first line; the descriptor goes with the last one who holds the log."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file: TextIO | None = None
+        self._file: RotatingFile | None = None
 
-    def msg(self, line: str) -> None:
+    def msg(self, line: bytes) -> None:
         if self._file is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._file = self._path.open("a", encoding="utf-8")
-        self._file.write(line + "\n")
-        self._file.flush()
+            self._file = RotatingFile(self._path, size=LARGEST, keep=1)
+        self._file.write(line)
 
     debug = info = warning = error = critical = exception = log = msg
 
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
 
-
-def _json(_logger: Any, _name: str, event: structlog.typing.EventDict) -> str:
-    return orjson.dumps(event, default=str).decode()
-
-
-_PROCESSORS: list[structlog.typing.Processor] = [
-    structlog.stdlib.add_log_level,
-    structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-    structlog.processors.format_exc_info,
-    mask,
-    _json,
-]
+def _as_line(_logger: Any, _method: str, event: EventDict) -> bytes:
+    return rendered(event)
 
 
 def attempt_log(path: Path, **identity: Any) -> structlog.typing.FilteringBoundLogger:
     """A logger whose every line carries ``identity`` (run, stage, attempt, trace)."""
-    file = _LazyFile(path)
     logger: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
-        file, processors=_PROCESSORS, wrapper_class=structlog.make_filtering_bound_logger(10)
+        _Lines(path),
+        processors=[*chain(), _as_line],
+        wrapper_class=structlog.make_filtering_bound_logger(10),
     ).bind(**identity)
     return logger
