@@ -6,13 +6,13 @@ import queue
 import sqlite3
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
 from shipway.contracts.model import timestamp
-from shipway.contracts.registry import CONTRACTS
+from shipway.contracts.registry import CONTRACTS, Contract
 from shipway.domain.run import decide
 from shipway.domain.run import events as e
 from shipway.domain.run.decide import Decision, Order
@@ -55,7 +55,9 @@ class Writer:
         database: Database,
         now: Callable[[], float],
         committed: Callable[[list[Committed]], None],
+        contracts: Mapping[str, Contract] = CONTRACTS,
     ) -> None:
+        self._contracts = contracts
         self._database = database
         self._now = now
         self._committed = committed
@@ -65,7 +67,8 @@ class Writer:
         self._states: OrderedDict[str, tuple[RunState, str]] = OrderedDict()
         self._progress: dict[tuple[str, str], tuple[int, str]] = {}
         self._thread = threading.Thread(target=self._work, name="writer", daemon=True)
-        self.commits = 0
+        #: False while the engine stops: orders are then left in the database for the next one.
+        self.handing_out = True
 
     def start(self) -> None:
         self._thread.start()
@@ -141,7 +144,6 @@ class Writer:
         except (sqlite3.Error, ShipwayError) as error:
             self._fail(connection, batch, error)
             return
-        self.commits += 1
         self._committed(results)
         for asked, result in zip(batch, results, strict=True):
             if asked.future is not None:
@@ -217,11 +219,15 @@ class Writer:
             finished = isinstance(asked.given, e.Completed) and asked.given.stage == stage
             outcome = asked.outcome if finished else None
             ledger.close_order(connection, before.id, stage, attempt, outcome)
-        rows = tuple(order_row(before.id, trace, order, deliveries=1) for order in decision.orders)
+        rows = tuple(self._row(before.id, trace, order) for order in decision.orders)
         for row in rows:
             ledger.insert_order(connection, row)
         save_state(connection, decision.state)
-        return rows
+        return rows if self.handing_out else ()
+
+    def _row(self, run: str, trace: str, order: Order) -> OrderRow:
+        deliveries = int(self.handing_out)
+        return order_row(run, trace, order, deliveries=deliveries, contracts=self._contracts)
 
     def _quarantine(self, connection: sqlite3.Connection, run: str, error: CorruptRunError) -> None:
         now = self._now()
@@ -282,9 +288,16 @@ def save_state(connection: sqlite3.Connection, state: RunState) -> None:
     )
 
 
-def order_row(run: str, trace: str, order: Order, *, deliveries: int) -> OrderRow:
+def order_row(
+    run: str,
+    trace: str,
+    order: Order,
+    *,
+    deliveries: int,
+    contracts: Mapping[str, Contract] = CONTRACTS,
+) -> OrderRow:
     """The order with its task, as an agent will receive it."""
-    contract = CONTRACTS[order.capability]
+    contract = contracts[order.capability]
     key = f"{run}:{order.stage}:{order.attempt}"
     task = encode(
         {

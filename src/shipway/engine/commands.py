@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from shipway import errors
+from shipway.contracts.registry import CONTRACTS, Contract
 from shipway.domain.run import submit as begin
 from shipway.domain.states import Claim
 from shipway.engine.advance import order_row, save_state, write_events
@@ -62,7 +63,9 @@ class Commands:
         intake: Intake,
         wake: Callable[[], None],
         now: Callable[[], float] = time.time,
+        contracts: Mapping[str, Contract] = CONTRACTS,
     ) -> None:
+        self._contracts = contracts
         self._database = database
         self._home = home
         self._intake = intake
@@ -77,12 +80,16 @@ class Commands:
         """
         ready = self._intake.accept(submission)
         try:
-            self._write(lambda connection: self._insert(connection, ready))
+            self.start(ready)
         except BaseException:
             self._intake.discard(ready)
             raise
-        ring(self._home)
         return ready.run
+
+    def start(self, ready: Ready) -> None:
+        """Write a run that the intake made ready, and wake the engine if one lives."""
+        self._write(lambda connection: self._insert(connection, ready))
+        ring(self._home)
 
     def cancel(self, run: str, by: str = "a person", reason: str = "asked to") -> None:
         self._tell("cancel", run, {"by": by, "reason": reason})
@@ -167,8 +174,12 @@ class Commands:
         ledger.insert_run(connection, row, decision.state.due())
         write_events(connection, ready.run, 0, now, decision)
         for order in decision.orders:
-            row_ = order_row(ready.run, ready.trace, order, deliveries=0)
-            ledger.insert_order(connection, row_)
+            ledger.insert_order(
+                connection,
+                order_row(
+                    ready.run, ready.trace, order, deliveries=0, contracts=self._contracts
+                ),
+            )
         save_state(connection, decision.state)
 
 

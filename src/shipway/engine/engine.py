@@ -7,7 +7,7 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from typing import Any
 
@@ -16,6 +16,7 @@ import structlog
 from shipway.agents.agent import Artifacts
 from shipway.agents.registry import Registry
 from shipway.config import Settings
+from shipway.contracts.registry import CONTRACTS, Contract
 from shipway.domain.run import events as e
 from shipway.domain.run.decide import Decision
 from shipway.engine.advance import Committed, Writer, refusal
@@ -45,20 +46,21 @@ class Engine:
         artifacts: Artifacts,
         rested: Callable[[str], None] | None = None,
         now: Callable[[], float] = time.time,
+        contracts: Mapping[str, Contract] = CONTRACTS,
     ) -> None:
         self._settings = settings
         self._now = now
         self._rested = rested
         self._log = structlog.get_logger("engine")
         self._owner = Ownership(Places(settings.home).lock)
-        self.writer = Writer(database, now, self._after_commit)
+        self.writer = Writer(database, now, self._after_commit, contracts)
         self._desks = Desks(settings, artifacts, self._note)
         self._dispatch = LocalDispatch(
-            registry, self._desks, self.writer.tell, settings.max_attempts_at_once
+            registry, self._desks, self.writer.tell, settings.max_attempts_at_once, contracts
         )
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop
+        self._timers: Timers
         self._thread = threading.Thread(target=self._run_loop, name="engine", daemon=True)
-        self._timers = Timers(self._loop, now, lambda run: self.writer.tell(run, e.Tick()))
         self._flushing = False
         self._chores: set[asyncio.Task[Any]] = set()
         self._bell: socket.socket | None = None
@@ -71,6 +73,8 @@ class Engine:
         """Take the state directory and carry on what is open; False if another engine has it."""
         if not self._owner.acquire():
             return False
+        self._loop = asyncio.new_event_loop()
+        self._timers = Timers(self._loop, self._now, lambda run: self.writer.tell(run, e.Tick()))
         self.writer.start()
         self._thread.start()
         self._ready.result()
@@ -81,9 +85,9 @@ class Engine:
         closing = asyncio.run_coroutine_threadsafe(self._close(why), self._loop)
         with contextlib.suppress(TimeoutError):
             closing.result(_STOP_LIMIT)
+        self.writer.stop()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
-        self.writer.stop()
         self._owner.release()
 
     def busy(self) -> bool:
@@ -115,6 +119,7 @@ class Engine:
             self._bell.close()
             doorbell_path(self._settings.home).unlink(missing_ok=True)
         self._timers.stop()
+        self.writer.handing_out = False
         self._dispatch.closed = True
         self._dispatch.give_back(None, why)
         await self._dispatch.close()

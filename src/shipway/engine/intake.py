@@ -18,9 +18,8 @@ from shipway.engine.pipelines.loader import load
 from shipway.engine.pipelines.submission import RunValues
 from shipway.engine.places import Places
 from shipway.errors import RepositoryError, UsageError
-from shipway.specs import read
 from shipway.telemetry.trace import new
-from shipway.workspace.git import Hub, inspect
+
 
 if TYPE_CHECKING:
     from shipway.engine.commands import Submission
@@ -83,6 +82,9 @@ class Intake:
 
     def _title(self, submission: Submission) -> str:
         if submission.kind == "specification":
+            # Imported here: reading documents takes libraries that a change never needs.
+            from shipway.specs import read  # noqa: PLC0415
+
             document = read(submission.requirement, submission.requirement_name)
             return submission.title or document.title
         text = submission.requirement.decode("utf-8", errors="replace").strip()

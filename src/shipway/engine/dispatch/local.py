@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from shipway.agents.agent import Agent, Asks, Desk, Failed
 from shipway.agents.registry import Registry
 from shipway.contracts.envelope import ErrorReport, Task
-from shipway.contracts.registry import CONTRACTS
+from shipway.contracts.registry import CONTRACTS, Contract
 from shipway.domain.run import AskState
 from shipway.domain.run import events as e
 from shipway.engine.check import check_request, check_result
@@ -44,7 +44,15 @@ class _Attempt:
 class LocalDispatch:
     """Lives on one event loop. ``tell`` brings what happened to the writer, from any thread."""
 
-    def __init__(self, registry: Registry, desks: Desks, tell: Tell, at_once: int) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        desks: Desks,
+        tell: Tell,
+        at_once: int,
+        contracts: Mapping[str, Contract] = CONTRACTS,
+    ) -> None:
+        self._contracts = contracts
         self._registry = registry
         self._desks = desks
         self._tell = tell
@@ -141,7 +149,7 @@ class LocalDispatch:
         return e.Completed(**identity, status="succeeded", result=result, started_at=began)
 
     async def _perform(self, task: Task, cancel: threading.Event) -> dict[str, Any]:
-        contract = CONTRACTS[task.capability]
+        contract = self._contracts[task.capability]
         agent = self._registry.find(task.capability, task.agent)
         request = check_request(contract, task)
         desk = self._desks.desk(task, cancel)
