@@ -11,18 +11,19 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
-from shipway.contracts.model import timestamp
 from shipway.contracts.registry import CONTRACTS, Contract
 from shipway.domain.run import decide
 from shipway.domain.run import events as e
 from shipway.domain.run.decide import Decision, Order
 from shipway.domain.run.state import RunState
-from shipway.engine.codec import encode, encode_event, state_of
+from shipway.engine.begin import begin
+from shipway.engine.codec import encode, state_of
+from shipway.engine.intake import Ready
+from shipway.engine.writing import order_row, save_state, write_events
 from shipway.errors import ConflictError, CorruptRunError, NotFoundError, ShipwayError
 from shipway.store import ledger
 from shipway.store.database import Database, transaction, trouble
 from shipway.store.ledger import OrderRow
-from shipway.telemetry.trace import child
 
 #: Inputs taken into one transaction at most; more wait for the next, which follows at once.
 BATCH = 256
@@ -41,7 +42,7 @@ class Committed:
 @dataclass(slots=True)
 class _Asked:
     run: str
-    given: e.Input
+    given: e.Input | Ready
     outcome: bytes | None = None
     future: Future[Committed] | None = None
     command: str | None = None
@@ -86,6 +87,12 @@ class Writer:
         """Advance a run and learn what came of it; the same commit answers ``command``."""
         future: Future[Committed] = Future()
         self._inbox.put(_Asked(run, given, None, future, command))
+        return future
+
+    def submit(self, ready: Ready) -> Future[Committed]:
+        """Write a new run; its first orders are handed out after the commit."""
+        future: Future[Committed] = Future()
+        self._inbox.put(_Asked(ready.run, ready, None, future))
         return future
 
     def run(self, work: Callable[[sqlite3.Connection], Any]) -> Future[Any]:
@@ -173,6 +180,8 @@ class Writer:
         timer.start()
 
     def _one(self, connection: sqlite3.Connection, asked: _Asked) -> Committed:
+        if isinstance(asked.given, Ready):
+            return self._begin(connection, asked.given)
         try:
             state, trace = self._load(connection, asked.run)
         except CorruptRunError as error:
@@ -184,6 +193,14 @@ class Writer:
         self._reply(connection, asked, _answer(decision))
         self._remember(asked.run, decision.state, trace)
         return Committed(asked.run, decision, rows)
+
+    def _begin(self, connection: sqlite3.Connection, ready: Ready) -> Committed:
+        deliveries = int(self.handing_out)
+        decision, rows = begin(
+            connection, ready, self._now(), self._contracts, deliveries=deliveries
+        )
+        self._remember(ready.run, decision.state, ready.trace)
+        return Committed(ready.run, decision, rows if self.handing_out else ())
 
     def _reply(self, connection: sqlite3.Connection, asked: _Asked, answer: bytes) -> None:
         if asked.command is not None:
@@ -262,56 +279,3 @@ def _answer(decision: Decision) -> bytes:
     if ignored:
         return refusal(ConflictError(ignored[0].why))
     return encode({"ok": True})
-
-
-def write_events(
-    connection: sqlite3.Connection, run: str, seq: int, at: float, decision: Decision
-) -> None:
-    """Append a decision's events after number ``seq``."""
-    ledger.append_events(
-        connection,
-        [
-            (run, seq + index, at, *encode_event(event))
-            for index, event in enumerate(decision.events, start=1)
-        ],
-    )
-
-
-def save_state(connection: sqlite3.Connection, state: RunState) -> None:
-    ledger.save_run(
-        connection,
-        state.id,
-        status=state.status,
-        state=encode(state.to_json()),
-        due=state.due(),
-        ended_at=state.ended_at,
-    )
-
-
-def order_row(
-    run: str,
-    trace: str,
-    order: Order,
-    *,
-    deliveries: int,
-    contracts: Mapping[str, Contract] = CONTRACTS,
-) -> OrderRow:
-    """The order with its task, as an agent will receive it."""
-    contract = contracts[order.capability]
-    key = f"{run}:{order.stage}:{order.attempt}"
-    task = encode(
-        {
-            "capability": order.capability,
-            "version": contract.version,
-            "run": run,
-            "stage": order.stage,
-            "attempt": order.attempt,
-            "token": order.token,
-            "agent": order.agent,
-            "key": key,
-            "traceparent": child(trace),
-            "deadline": timestamp(order.due),
-            "request": order.request,
-        }
-    )
-    return OrderRow(run, order.stage, order.attempt, order.token, deliveries, task)

@@ -13,17 +13,15 @@ from typing import Any, Literal
 
 from shipway import errors
 from shipway.contracts.registry import CONTRACTS, Contract
-from shipway.domain.run import submit as begin
 from shipway.domain.states import Claim
-from shipway.engine.advance import order_row, save_state, write_events
+from shipway.engine.begin import begin
 from shipway.engine.codec import decode, encode
 from shipway.engine.intake import Intake, Ready
 from shipway.engine.owner import ring
-from shipway.engine.pipelines.codec import to_json
 from shipway.errors import OverloadError, ShipwayError
 from shipway.store import ledger
 from shipway.store.database import Database, transaction, trouble
-from shipway.store.ledger import CommandRow, RunRow
+from shipway.store.ledger import CommandRow
 
 _ANSWER_WITHIN = 20.0
 _LOOK_EVERY = 0.02
@@ -88,7 +86,8 @@ class Commands:
 
     def start(self, ready: Ready) -> None:
         """Write a run that the intake made ready, and wake the engine if one lives."""
-        self._write(lambda connection: self._insert(connection, ready))
+        now, contracts = self._now(), self._contracts
+        self._write(lambda connection: begin(connection, ready, now, contracts, deliveries=0))
         ring(self._home)
 
     def cancel(self, run: str, by: str = "a person", reason: str = "asked to") -> None:
@@ -150,37 +149,6 @@ class Commands:
                 return work(connection)
         except sqlite3.Error as error:
             raise trouble(error, self._database.path) from error
-
-    def _insert(self, connection: sqlite3.Connection, ready: Ready) -> None:
-        now = self._now()
-        pipeline = ready.pipeline
-        decision = begin(ready.run, pipeline, ready.values, now)
-        ledger.insert_pipeline(
-            connection, pipeline.digest, pipeline.name, pipeline.version, encode(to_json(pipeline))
-        )
-        row = RunRow(
-            id=ready.run,
-            number=0,
-            status=decision.state.status,
-            pipeline=pipeline.digest,
-            definition=b"",
-            title=ready.title,
-            trace=ready.trace,
-            submission=encode(ready.values),
-            state=encode(decision.state.to_json()),
-            created_at=now,
-            ended_at=None,
-        )
-        ledger.insert_run(connection, row, decision.state.due())
-        write_events(connection, ready.run, 0, now, decision)
-        for order in decision.orders:
-            ledger.insert_order(
-                connection,
-                order_row(
-                    ready.run, ready.trace, order, deliveries=0, contracts=self._contracts
-                ),
-            )
-        save_state(connection, decision.state)
 
 
 def _error_of(told: Mapping[str, Any]) -> ShipwayError:

@@ -65,7 +65,8 @@ class Engine:
         self._chores: set[asyncio.Task[Any]] = set()
         self._bell: socket.socket | None = None
         self._ready: Future[None] = Future()
-        self.changed = threading.Condition()
+        #: Called on the writer's thread after every commit; must return at once.
+        self.observers: list[Callable[[list[Committed]], None]] = []
 
     # Life
 
@@ -200,8 +201,8 @@ class Engine:
 
     def _after_commit(self, results: list[Committed]) -> None:
         self._loop.call_soon_threadsafe(self._follow, results)
-        with self.changed:
-            self.changed.notify_all()
+        for observer in self.observers:
+            observer(results)
 
     def _follow(self, results: list[Committed]) -> None:
         for committed in results:
