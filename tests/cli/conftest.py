@@ -1,64 +1,21 @@
-"""Runs as the command line shows them: real views, built by name."""
+"""Runs as the command line shows them."""
 
 from __future__ import annotations
 
-import io
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from shipway.contracts.envelope import ErrorReport
 from shipway.contracts.model import ArtifactRef
-from shipway.contracts.views import AskView, GateView, RunDetail, RunSummary, StageView, StopView
-from shipway.domain.states import Claim, RunStatus, StageStatus
+from shipway.contracts.views import RunDetail, RunSummary, StageView
+from shipway.domain.states import Claim, RunStatus
 
-START = "2026-01-02T03:04:05Z"
-STAGES = ("plan", "scaffold", "validate", "e2e", "integrate", "deploy")
+sys.path.insert(0, str(Path(__file__).parent))
 
-
-def gate(name: str, verdict: str | None = "PASS", **given: Any) -> GateView:
-    values = {
-        "gate": name,
-        "selected": True,
-        "verdict": verdict,
-        "enforcement": "required",
-        "examined": 3,
-        "summary": "3 files",
-    }
-    return GateView(**(values | given))
-
-
-def stage(name: str, status: str = "pending", **given: Any) -> StageView:
-    values: dict[str, Any] = {
-        "id": name,
-        "capability": name,
-        "agent": "default",
-        "status": StageStatus(status),
-        "attempt": 0 if status == "pending" else 1,
-        "needs": [],
-    }
-    return StageView(**(values | given))
-
-
-def ask(**given: Any) -> AskView:
-    values: dict[str, Any] = {
-        "id": "accept-unimplemented",
-        "run": "01RUN",
-        "stage": "integrate",
-        "kind": "decision",
-        "question": "Deploy without 2 operations that cannot be implemented?",
-        "why": "GET /search needs a full-text index",
-        "options": ["approve", "reject"],
-        "default": "reject",
-        "deadline": "2099-01-01T00:00:00Z",
-        "subject": "0" * 64,
-    }
-    return AskView(**(values | given))
-
-
-def report(message: str, **given: Any) -> ErrorReport:
-    return ErrorReport(**({"code": "GATE", "category": "permanent", "message": message} | given))
+from shown import STAGES, START, stage
 
 
 @pytest.fixture
@@ -101,21 +58,3 @@ def make_run() -> Callable[..., RunDetail]:
         return RunDetail(**(values | given))
 
     return make
-
-
-def stopped(code: str, message: str, *commands: str, hint: str | None = None) -> StopView:
-    return StopView(code=code, message=message, hint=hint, next_commands=list(commands))
-
-
-class Terminal(io.StringIO):
-    """Text that is taken for a terminal of a given width; what was written can be read back."""
-
-    encoding = "utf-8"  # type: ignore[assignment]  # StringIO has none
-
-    def __init__(self, *, tty: bool = True, encoding: str = "utf-8") -> None:
-        super().__init__()
-        self._tty = tty
-        self.encoding = encoding
-
-    def isatty(self) -> bool:
-        return self._tty

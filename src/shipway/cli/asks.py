@@ -58,7 +58,7 @@ def _show(output: Output, asks: list[AskView], runs: dict[str, RunDetail]) -> No
         screen.say(
             [
                 icon,
-                Part(f" {ask.kind} {detail.summary.number}/{ask.id}", "bold"),
+                Part(f"{ask.kind} {detail.summary.number}/{ask.id}", "bold"),
                 Part(f"  {runtext.title(detail)}  (stage {ask.stage})", "dim"),
             ]
         )

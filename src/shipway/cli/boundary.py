@@ -39,7 +39,7 @@ def carry(words: Sequence[str]) -> int:
     except BrokenPipeError:
         silence_stdout()
         code = ExitCode.DONE
-    except (KeyboardInterrupt, click.Abort):
+    except KeyboardInterrupt:
         code = _interrupted("interrupted", ExitCode.INTERRUPTED)
     except Terminated:
         code = _interrupted("terminated", ExitCode.TERMINATED)
@@ -59,7 +59,14 @@ def wants_json(words: Sequence[str]) -> bool:
 def _invoke(words: Sequence[str]) -> int:
     from shipway.cli.commands import root
 
-    result = root.main(list(words), prog_name="shipway", standalone_mode=False)
+    if "_SHIPWAY_COMPLETE" in os.environ:  # a shell asks what may come next
+        root.main(list(words), prog_name="shipway")
+    # Not root.main: it has its own mind about broken pipes and Ctrl-C.
+    try:
+        with root.make_context("shipway", list(words)) as ctx:
+            result = root.invoke(ctx)
+    except click.exceptions.Exit as done:
+        return done.exit_code
     return result if isinstance(result, int) else ExitCode.DONE
 
 
@@ -148,7 +155,7 @@ def _usage(error: click.UsageError) -> ShipwayError:
     near = getattr(error, "possibilities", None)
     if near:
         message = error.message.rstrip(".")
-        return UsageError(_lower(message), hint=f"did you mean {' or '.join(near)}?")
+        return UsageError(_lower(message), hint=f"did you mean {near[0]}?")
     return UsageError(_lower(message), hint=f'see "{path} --help"')
 
 

@@ -80,6 +80,20 @@ class Group(Examples, click.Group):
             self.commands[cmd_name] = getattr(importlib.import_module(module), name)
         return super().get_command(ctx, cmd_name)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with what may have been meant, also of commands not imported yet."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.NoSuchCommand as error:
+            known = [name for name in self.list_commands(ctx) if self.is_shown(name)]
+            raise click.NoSuchCommand(error.command_name, possibilities=known, ctx=ctx) from None
+
+    def is_shown(self, name: str) -> bool:
+        """Whether it is for people: a lazy command without a section is not."""
+        return name not in self.lazy or bool(self.lazy[name].section)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Sections of lazy commands from their table; nothing is imported to print help."""
         if not self.lazy:
@@ -87,7 +101,7 @@ class Group(Examples, click.Group):
             return
         sections: dict[str, list[tuple[str, str]]] = {}
         for name, lazy in self.lazy.items():
-            if lazy.section:
+            if self.is_shown(name):
                 sections.setdefault(lazy.section, []).append((name, lazy.help))
         for title, rows in sections.items():
             with formatter.section(title):

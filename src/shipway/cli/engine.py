@@ -12,7 +12,7 @@ from shipway.cli.output import Output
 @speaks
 def engine(output: Output) -> None:  # noqa: ARG001 - speaks only through the runs it carries
     """Carry the active runs on until none can move, then end."""
+    from shipway.bootstrap import serve
     from shipway.cli.session import settings
-    from shipway.engine.host import serve_until_idle
 
-    serve_until_idle(settings())
+    serve(settings())

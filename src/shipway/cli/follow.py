@@ -115,8 +115,10 @@ def conclude(system: System, detail: RunDetail, output: Output, screen: Screen) 
 
 def report_files(system: System, detail: RunDetail) -> dict[str, Path]:
     """Where the report and the evidence of a run are, as far as they are written."""
-    run = detail.summary.id
-    paths = {"report": system.places.report(run), "evidence": system.places.evidence(run)}
+    from shipway.engine.places import Places
+
+    places, run = Places(system.settings.home), detail.summary.id
+    paths = {"report": places.report(run), "evidence": places.evidence(run)}
     return {name: path for name, path in paths.items() if path.is_file()}
 
 

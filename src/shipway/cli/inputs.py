@@ -79,7 +79,11 @@ def _unreadable(path: Path, option: str, error: OSError) -> UsageError:
     if not isinstance(error, FileNotFoundError):
         return UsageError(f'{option}: cannot read "{path}": {reason}', hint="check who may read it")
     near = similar_path(path)
-    hint = f'did you mean "{near}"?' if near else "check the path; relative ones start here: ."
+    hint = (
+        f'did you mean "{near}"?'
+        if near
+        else f"check the path; a relative one starts in {Path.cwd()}"
+    )
     return UsageError(f'{option}: no such file "{path}"', hint=hint)
 
 

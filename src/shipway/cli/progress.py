@@ -69,12 +69,19 @@ class Appended(Silent):
             if not self._headed:
                 self._headed = True
                 self._say(runtext.heading(detail))
+            ended = detail.summary.status.is_final
+            if not ended:
+                self._status(detail)
             for stage in detail.stages:
                 self._stage(stage)
-            status = detail.summary.status.value
-            if status != self._run:
-                self._run = status
-                self._say([self._clock(), Part("run"), Part(" "), runtext.word(status)])
+            if ended:
+                self._status(detail)
+
+    def _status(self, detail: RunDetail) -> None:
+        status = detail.summary.status.value
+        if status != self._run:
+            self._run = status
+            self._say([self._clock(), Part("run "), runtext.word(status)])
 
     def _stage(self, stage: StageView) -> None:
         state = (stage.status.value, stage.attempt)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 from typing import TYPE_CHECKING
 
@@ -12,10 +13,11 @@ from shipway.cli.completing import release_names, service_names
 from shipway.cli.lines import Field, Part
 from shipway.cli.output import Output, one_line, write
 from shipway.cli.words import ago, now
-from shipway.errors import UsageError
+from shipway.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from shipway.release.record import Release
+    from shipway.release.releases import Releases
 
 _STATES = {
     "live": "running",
@@ -85,7 +87,7 @@ def view(output: Output, name: str) -> None:
     from shipway.cli.session import releases
 
     with releases(output) as found:
-        one = found.view(name)
+        one = found.view(_meant(found, name))
     if output.json:
         output.emit(one.to_dict())
         return
@@ -95,6 +97,23 @@ def view(output: Output, name: str) -> None:
             continue
         fields.append(Field(key.replace("_", " "), [Part(_shown(value))]))
     Screen(sys.stdout, output.color).fields(fields, indent=0)
+
+
+def _meant(found: Releases, name: str) -> str:
+    """The id of a release; a service stands for the one that is live, or else its newest."""
+    every = found.list()
+    of_service = [one for one in every if one.service == name]
+    if of_service:
+        live = found.live(name)
+        return (live or of_service[0]).id
+    if any(one.id.startswith(name) or one.id.startswith(f"r-{name}") for one in every):
+        return name
+    near = difflib.get_close_matches(name, [w for one in every for w in (one.service, one.id)], n=1)
+    listed = 'what is deployed is listed by "shipway release list"'
+    raise NotFoundError(
+        f'no release or service "{one_line(name)}"',
+        hint=f"did you mean {near[0]}? {listed}" if near else listed,
+    )
 
 
 def _shown(value: object) -> str:
@@ -119,7 +138,7 @@ def stop(output: Output, name: str | None, everything: bool) -> None:
             hint='what is deployed is listed by "shipway release list"',
         )
     with releases(output, heal=False) as found:
-        stopped = found.stop(name or "all")
+        stopped = found.stop(all=True) if name is None else found.stop(_meant(found, name))
     if output.json:
         output.emit([one.to_dict() for one in stopped])
     elif not stopped:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TextIO
 
 from rich.cells import cell_len, set_cell_size
-from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.console import Console, ConsoleOptions, Group, OverflowMethod, RenderResult
 from rich.live import Live
 from rich.text import Text
 
@@ -64,7 +64,7 @@ class Screen:
     def _prose(self, head: Part, value: Line) -> None:
         edge = len(head.text)
         room = max(_NARROWEST, self.width - edge)
-        wrapped = _styled(value).wrap(self._console, room)
+        wrapped = _styled(value).wrap(self._console, room, overflow="fold", no_wrap=False)
         for number, line in enumerate(wrapped):
             line.rstrip()
             before = Text(head.text, style=head.style) if number == 0 else Text(" " * edge)
@@ -89,15 +89,17 @@ class Screen:
 
     def drawing(self, draw: Callable[[int], Sequence[Line]]) -> Drawing:
         """A display that is drawn again in place until it is closed."""
-        return Drawing(self._console, draw)
+        return Drawing(self._console, draw, "ellipsis" if self.unicode else "crop")
 
 
 class Drawing:
     """Calls ``draw(width)`` several times a second; the last picture stays in the scrollback."""
 
-    def __init__(self, console: Console, draw: Callable[[int], Sequence[Line]]) -> None:
+    def __init__(
+        self, console: Console, draw: Callable[[int], Sequence[Line]], overflow: OverflowMethod
+    ) -> None:
         self._live = Live(
-            _Picture(draw),
+            _Picture(draw, overflow),
             console=console,
             refresh_per_second=8,
             redirect_stdout=False,
@@ -115,14 +117,15 @@ class Drawing:
 
 
 class _Picture:
-    def __init__(self, draw: Callable[[int], Sequence[Line]]) -> None:
+    def __init__(self, draw: Callable[[int], Sequence[Line]], overflow: OverflowMethod) -> None:
         self._draw = draw
+        self._overflow = overflow
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         lines = []
         for line in self._draw(options.max_width):
             styled = _styled(line)
-            styled.truncate(options.max_width, overflow="ellipsis")
+            styled.truncate(options.max_width, overflow=self._overflow)
             lines.append(styled)
         yield Group(*lines)
 

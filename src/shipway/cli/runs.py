@@ -154,7 +154,7 @@ def watch(output: Output, ref: str, wait: bool, timeout: str | None, quiet: bool
     ),
 )
 @reference
-@click.option("--stage", "-s", metavar="STAGE", shell_complete=stage_names)
+@click.option("--stage", "-s", metavar="STAGE", shell_complete=stage_names, help="Only this one.")
 @click.option("--attempt", "-a", type=click.IntRange(1), help="Default: the last one.")
 @click.option("--follow", "-f", is_flag=True, help="Go on until the stage is over.")
 @speaks

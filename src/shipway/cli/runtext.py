@@ -20,9 +20,9 @@ _WIDE = 60
 
 
 def mark(state: str, *, unicode: bool) -> Part:
-    """The sign of a state, two cells wide."""
+    """The sign of a state; some are two cells wide, so it takes three with the space behind it."""
     found = sign(state)
-    return Part(found.icon if unicode else found.plain, found.style, 2)
+    return Part(found.icon if unicode else found.plain, found.style, 3)
 
 
 def word(state: str, width: int = 0) -> Part:
@@ -98,7 +98,7 @@ def gate_line(gate: GateView, *, unicode: bool) -> Line:
     verdict = (gate.verdict or "NOT_RUN") if gate.selected else "not applicable"
     return [
         Part("  "),
-        mark(verdict, unicode=unicode) if gate.selected else Part("", "", 2),
+        mark(verdict, unicode=unicode) if gate.selected else Part("", "", 3),
         Part(gate.gate, "", 12),
         Part(f"{verdict:<8}", sign(verdict).style if gate.selected else "dim"),
         Part(f"  {one_line(gate.summary)}", "dim"),
@@ -135,8 +135,8 @@ def outcome(detail: RunDetail, now: datetime, *, unicode: bool) -> Line:
     else:
         after = f", {duration(since(summary.created_at, now) or 0.0)} so far"
     return [
-        mark(status, unicode=unicode),
-        Part(f"run {summary.number} ", "bold"),
+        mark(status, unicode=unicode)._replace(width=0),
+        Part(f" run {summary.number} ", "bold"),
         word(status),
         Part(after),
     ]
@@ -146,7 +146,7 @@ def closing(detail: RunDetail, files: Mapping[str, Path]) -> list[Field]:
     """What is there now, where it is, why it stopped, and what to type next."""
     fields = list(_made(detail))
     fields += [Field(name, [Part(str(path))]) for name, path in files.items()]
-    times = " · ".join(
+    times = ", ".join(
         f"{stage.id} {duration(stage.seconds)}" for stage in detail.stages if stage.seconds
     )
     if times:

@@ -41,13 +41,14 @@ def settings() -> Settings:
 @contextmanager
 def opened(output: Output, *, progress: bool = True) -> Iterator[System]:
     """The system; ``progress`` also carries on what an earlier process left, and says so."""
+    found = settings()  # before the imports: a wrong setting is told at once
     from shipway.bootstrap import open_system
 
-    system = open_system(settings())
+    system = open_system(found)
     try:
         if progress:
-            for message in system.releases.heal():
-                output.note(message)
+            for healed in system.releases.heal():
+                output.note(healed.message)
             resumed = system.ensure_progress()
             if resumed:
                 output.note(f"{plural(resumed, 'interrupted run')} carried on in the background")
@@ -80,6 +81,6 @@ def releases(output: Output, *, heal: bool = True) -> Iterator[Releases]:
 
     found = Releases(settings().home)
     if heal:
-        for message in found.heal():
-            output.note(message)
+        for healed in found.heal():
+            output.note(healed.message)
     yield found
