@@ -49,8 +49,8 @@ _HEADER = re.compile(
 _HEADER_SCHEMES = frozenset("basic bearer token digest negotiate apikey aws4-hmac-sha256 dpop".split())
 _QUOTED = r"\"[^\"\r\n]{1,4096}\"|'[^'\r\n]{1,4096}'"
 _WORDS = (
-    r"pass(?:word|wd|phrase|code)|\bpwd\b|secret(?!s\b)|token(?!s|iz|_count|_type)|api[_-]?key|access[_-]?key"
-    r"|private[_-]?key|encryption[_-]?key|signing[_-]?key|account[_-]?key|credential(?!s\b)|pepper"
+    r"pass(?:word|wd|phrase|code)|\bpwd\b|secret(?!s\b)|token(?!s|iz|_count|_type)|api[_-]?key"
+    r"|access[_-]?key|private[_-]?key|encryption[_-]?key|signing[_-]?key|account[_-]?key|credential(?!s\b)|pepper"
 )
 _ASSIGNED = re.compile(
     rf"((?:{_WORDS}|amz-signature|[?&]sig)[\w.-]{{0,40}}[\"']?\s{{0,4}}(?:=>|:=|[:=])\s{{0,4}})"
