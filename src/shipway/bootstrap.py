@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import cached_property
 
 from shipway.config import Settings
+from shipway.config import prepare as prepare_directories
 from shipway.engine.commands import Commands
 from shipway.engine.engine import Engine
 from shipway.engine.host import EngineProcess, Host, serve_until_idle
@@ -14,6 +15,7 @@ from shipway.engine.intake import Intake
 from shipway.engine.places import Places
 from shipway.engine.queries import Queries
 from shipway.engine.record import Reporter
+from shipway.health import Check, CheckResult, Status, doctor_checks
 from shipway.release.releases import Releases
 from shipway.store.artifacts import ArtifactStore
 from shipway.store.database import prepare
@@ -25,8 +27,9 @@ class System:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        prepare_directories(settings)
         self._places = Places(settings.home)
+        configure(settings.log_level, self._places.log_lines)
         self._database = prepare(self._places.database)
         self._artifacts = ArtifactStore(self._places.artifacts)
         self._engine = EngineProcess(settings.home)
@@ -71,11 +74,28 @@ def serve(settings: Settings) -> bool:
     """Be the engine of a state directory until nothing moves; False if there is one already."""
     from shipway.agents.wiring import registry  # noqa: PLC0415 - agents load what commands never need
 
-    configure(settings.log_level)
     places = Places(settings.home)
+    configure(settings.log_level, places.log_lines)
     database = prepare(places.database)
     artifacts = ArtifactStore(places.artifacts)
     queries = Queries(database, settings.home, artifacts)
     reporter = Reporter(settings.home, queries, artifacts)
     engine = Engine(settings, database, registry(settings), artifacts, reporter.write)
     return serve_until_idle(engine)
+
+
+def doctor(settings: Settings) -> list[CheckResult]:
+    """Whether this machine is ready: the ground's own checks, then the fence really tried."""
+    from shipway.workspace.fence import Fence  # noqa: PLC0415 - only the doctor needs it here
+
+    def fence() -> tuple[Status, str]:
+        report = Fence(settings.fence).probe()
+        walls = [name for name, stands in report.model_dump().items() if stands is True]
+        missing = [name for name in ("user", "pids", "mounts", "network") if name not in walls]
+        if missing:
+            weak = Status.FAIL if settings.fence == "strict" else Status.WARN
+            return weak, f"{report.mechanism}: no wall for {', '.join(missing)}"
+        return Status.PASS, f"{report.mechanism}: {', '.join(walls)}"
+
+    remedy = "apt install util-linux and allow user namespaces, or set SHIPWAY_FENCE=degraded"
+    return doctor_checks(settings, [Check("fence", fence, remedy)])

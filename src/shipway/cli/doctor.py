@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 @speaks
 def doctor(output: Output) -> int:
     """Check that this machine is ready; each thing that is not says what to do."""
+    from shipway.bootstrap import doctor as examined
     from shipway.cli.session import settings
-    from shipway.health import doctor_checks
 
-    results = list(doctor_checks(settings()))
+    results = examined(settings())
     failed = any(str(one.status) == "fail" for one in results)
     if output.json:
         output.emit([dataclasses.asdict(one) for one in results])

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shipway.cli.words import plural
-from shipway.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from shipway.bootstrap import System
@@ -21,21 +20,9 @@ if TYPE_CHECKING:
 
 def settings() -> Settings:
     """The settings, checked whole; raises ConfigurationError that names every fault."""
-    from pydantic import ValidationError
+    from shipway.config import load_settings
 
-    from shipway.config import Settings
-
-    try:
-        return Settings()
-    except ValidationError as error:
-        faults = [
-            f"SHIPWAY_{'_'.join(str(step) for step in fault['loc']).upper()}: {fault['msg']}"
-            for fault in error.errors(include_input=False, include_url=False)
-        ]
-        raise ConfigurationError(
-            "\n".join(["the settings cannot be used:", *faults]),
-            hint='change these variables; "shipway config show" prints what is in force',
-        ) from None
+    return load_settings()
 
 
 @contextmanager

@@ -26,7 +26,13 @@ class Places:
 
     @property
     def engine_log(self) -> Path:
+        """What an engine process said on its way down, if anything."""
         return self.home / "logs" / "engine.log"
+
+    @property
+    def log_lines(self) -> Path:
+        """What every process of this state directory logs, one JSON object a line; rotated."""
+        return self.home / "logs" / "shipway.jsonl"
 
     def run(self, run: str) -> Path:
         return self.home / "runs" / run
