@@ -13,9 +13,9 @@ from shipway.contracts.model import ArtifactRef
 from shipway.errors import ShipwayError
 from shipway.gates.project import Project
 from shipway.workspace.environments import Environment
-from shipway.workspace.fence import Command, Fence, Finished, Limits
+from shipway.workspace.fence import Command, Fence, Finished, Limits, Running
 
-STATIC = Limits(seconds=180.0, memory_mb=2048, processes=256)
+STATIC = Limits(seconds=180.0, memory_mb=2048, processes=256, output_mb=64)
 TESTS = Limits(seconds=900.0, memory_mb=4096, processes=512)
 
 
@@ -29,7 +29,7 @@ class Shelf(Protocol):
 class Bench:
     """One tree to be judged. ``work`` is ours; nothing of a candidate may write there unasked.
 
-    ``candidate`` is the environment of the tree's own requirements, ``runner`` holds pytest and
+    ``readable`` is what git needs to work in the tree, ``candidate`` the environment of the tree's own requirements, ``runner`` holds pytest and
     coverage for candidates that bring none; ``unbuilt`` says why there is no ``candidate``.
     """
 
@@ -40,6 +40,7 @@ class Bench:
     tree: Path
     tree_id: str
     work: Path
+    readable: tuple[Path, ...] = ()
     candidate: Environment | None = None
     unbuilt: ShipwayError | None = None
     runner: Environment | None = None
@@ -52,17 +53,32 @@ class Bench:
         path.mkdir(parents=True)
         return path
 
-    def run(self, argv: list[str], *, writable: Path, limits: Limits = STATIC, cwd: Path | None = None,
-            env: dict[str, str] | None = None) -> Finished:  # fmt: skip
-        """The command in the fence; only ``writable`` can be written, and there is no network."""
+    def run(
+        self,
+        argv: list[str],
+        *,
+        writable: Path,
+        limits: Limits = STATIC,
+        cwd: Path | None = None,
+        readable: tuple[Path, ...] = (),
+        stdin: bytes | None = None,
+        env: dict[str, str] | None = None,
+        join: Running | None = None,
+    ) -> Finished:
+        """The command in the fence, in the tree; only ``writable`` and a ``cwd`` can be written.
+
+        There is no network but that of ``join``.
+        """
         command = Command(
             argv=tuple(argv),
             cwd=cwd or self.tree,
-            writable=(writable,) if cwd in {None, writable} else (writable, cwd or writable),
+            writable=(writable,) if cwd is None or cwd == writable else (writable, cwd),
             env={"PYTHONDONTWRITEBYTECODE": "1", "NO_COLOR": "1", **(env or {})},
             limits=limits,
+            stdin=stdin,
+            readable=(*self.readable, *readable),
         )
-        return self.fence.run(command, cancel=self.cancel)
+        return self.fence.run(command, cancel=self.cancel, join=join)
 
 
 def digest(data: bytes) -> str:

@@ -41,7 +41,10 @@ class Look:
 
 @dataclass(slots=True)
 class Record:
-    """What is known of a gate while it runs: enough for evidence at any moment it may end."""
+    """What is known of a gate while it runs: enough for evidence at any moment it may end.
+
+    ``beside`` is what a service printed while the tool looked at it.
+    """
 
     gate: str
     tool: str
@@ -52,6 +55,7 @@ class Record:
     outputs: dict[str, str] = field(default_factory=dict)
     reproduce: str | None = None
     started_at: str | None = None
+    beside: bytes | None = None
 
 
 def candidate_environment(bench: Bench) -> Environment:
@@ -68,16 +72,13 @@ def check_ended(finished: Finished, expected: frozenset[int]) -> None:
     """Raises Doubt unless the command ended by itself with one of the exit codes that it documents."""
     if finished.cancelled:
         raise Doubt("it was cancelled", Category.CANCELLED)
-    if finished.timed_out:
-        raise Doubt(f"it did not end within its {finished.seconds:.0f} s")
     if finished.truncated:
         raise Doubt("its output was larger than the limit")
-    if finished.signal is not None:
-        raise Doubt(f"it was ended by signal {finished.signal}", Category.TRANSIENT)
-    if finished.exit_code is None:
-        raise Doubt("it could not be started", Category.DEPENDENCY)
-    if finished.exit_code not in expected:
-        raise Doubt(f"it ended with exit code {finished.exit_code}")
+    if finished.missing:
+        raise Doubt("it is not installed", Category.DEPENDENCY)
+    if finished.timed_out or finished.exceeded or finished.exit_code not in expected:
+        killed = finished.signal is not None and not (finished.timed_out or finished.exceeded)
+        raise Doubt(f"it {finished.why()}", Category.TRANSIENT if killed else Category.PERMANENT)
 
 
 def read_report(path: Path, finished: Finished) -> bytes:
@@ -106,8 +107,9 @@ def evidence(
     """The gate's evidence, with its log on the shelf."""
     finished = record.finished
     log = None
-    if finished is not None:
-        log = bench.shelf.put(finished.output, f"{record.gate}.log", "text/plain; charset=utf-8")
+    printed = _log(record)
+    if printed is not None:
+        log = bench.shelf.put(printed, f"{record.gate}.log", "text/plain; charset=utf-8")
     at = record.started_at or now()
     reading = reading or Reading()
     return GateEvidence(
@@ -132,6 +134,14 @@ def evidence(
         reproduce=record.reproduce,
         category=None if category is None else category.value,
     )
+
+
+def _log(record: Record) -> bytes | None:
+    """What the tool printed, then what the service printed; None when neither ran."""
+    if record.beside is None:
+        return None if record.finished is None else record.finished.output
+    output = record.finished.output if record.finished else b""
+    return output + b"\n--- the service ---\n" + record.beside
 
 
 def _bounded(findings: list[Finding]) -> list[Finding]:

@@ -14,27 +14,36 @@ import os
 import site
 import sys
 from pathlib import Path
+from typing import Any
 
-OMITTED = ["tests/*", "*/tests/*", "test_*.py", "*/test_*.py", "conftest.py", "setup.py", "noxfile.py"]
+OMITTED = [
+    "tests/*",
+    "*/tests/*",
+    "test_*.py",
+    "*/test_*.py",
+    "conftest.py",
+    "setup.py",
+    "noxfile.py",
+]
 
 
 class Count:
     """A plug-in that keeps what happened to each test, to be compared with the JUnit report."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.collected = 0
-        self.outcomes = {}
+        self.outcomes: dict[str, set[str]] = {}
         self.broken = 0
         self.passed_over = 0
 
-    def pytest_collection_finish(self, session):
+    def pytest_collection_finish(self, session: Any) -> None:
         self.collected = len(session.items)
 
-    def pytest_collectreport(self, report):
+    def pytest_collectreport(self, report: Any) -> None:
         self.broken += report.failed
         self.passed_over += report.skipped
 
-    def pytest_runtest_logreport(self, report):
+    def pytest_runtest_logreport(self, report: Any) -> None:
         seen = self.outcomes.setdefault(report.nodeid, set())
         if report.failed:
             seen.add("failed" if report.when == "call" else "errors")
@@ -43,7 +52,7 @@ class Count:
         elif report.when == "call":
             seen.add("passed")
 
-    def totals(self):
+    def totals(self) -> dict[str, int]:
         """A test that failed and whose tear-down broke counts as both, as in JUnit."""
         each = self.outcomes.values()
         bad = {"failed", "errors"}
@@ -56,7 +65,7 @@ class Count:
         }
 
 
-def start_coverage(reports, sources):
+def start_coverage(reports: Path, sources: list[str]) -> Any:
     """Branch coverage as the project configures it; without a word from it, of its own sources."""
     import coverage
 
@@ -70,19 +79,21 @@ def start_coverage(reports, sources):
     return cover
 
 
-def options(reports):
+def options(reports: Path) -> list[str]:
     """What we add to the project's own options; its configuration stays in force otherwise."""
     added = [
-        "-p", "no:cacheprovider",
+        "-p",
+        "no:cacheprovider",
         "--color=no",
         f"--junitxml={reports / 'junit.xml'}",
-        "-o", "junit_family=xunit1",
+        "-o",
+        "junit_family=xunit1",
     ]
     # Two tracers in one process take each other's data.
     return [*added, "--no-cov"] if importlib.util.find_spec("pytest_cov") else added
 
 
-def report(cover, reports):
+def report(cover: Any, reports: Path) -> None:
     """The coverage report; a run without any code of the candidate has none, and says so."""
     import coverage
 
@@ -93,7 +104,7 @@ def report(cover, reports):
         sys.stderr.write("no code of the candidate was run under coverage\n")
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--reports", type=Path, required=True)
     parser.add_argument("--source", action="append", default=[])

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from shipway.contracts.change_plan import ChangePlan
 from shipway.contracts.evidence import GateEvidence, GateReport, GateSelection
@@ -16,9 +17,10 @@ from shipway.gates import selection, static
 from shipway.gates.bench import Bench, Shelf
 from shipway.gates.candidate import requirement_files
 from shipway.gates.project import survey
-from shipway.gates.runners import tests
+from shipway.gates.runners import acceptance, schemathesis, tests
+from shipway.gates.service import declared
 from shipway.gates.tools import runner_environment, tool_environment
-from shipway.workspace.environments import Environments
+from shipway.workspace.environments import Environment, Environments
 from shipway.workspace.fence import Fence
 from shipway.workspace.git import Hub
 
@@ -54,25 +56,57 @@ class Panel:
         bench = self._bench(plan, commit, tree, "merged")
         return self._judge(bench, None, selection.only_tests(bench.project), commit)
 
+    def e2e(
+        self, plan: Plan, commit: str, tree: str, document: Mapping[str, Any] | None
+    ) -> GateReport:
+        """The gates that talk to the running candidate, each to a service of its own."""
+        bench = self._bench(plan, commit, tree, "candidate")
+        said = declared(bench.tree, plan)
+        names = said.requirements if said.requirements is not None else self._served(bench)
+        bench = self._with_candidate(
+            replace(bench, project=replace(bench.project, requirements=names)), serves=True
+        )
+        service = plan if isinstance(plan, ServicePlan) else None
+        implemented = _implemented(plan, document)
+        chosen = selection.select_e2e(
+            implemented,
+            documented=document is not None,
+            checks=len(service.checks) if service else 0,
+        )
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="gate") as pool:
+            walking = pool.submit(acceptance.judge, bench, said, service)
+            judging = None
+            if chosen[0].selected and document is not None:
+                judging = pool.submit(schemathesis.judge, bench, said, document, service)
+            seen = [one.result() for one in (judging, walking) if one is not None]
+        return GateReport(tree=tree, selections=chosen, evidence=seen)
+
+    @staticmethod
+    def _served(bench: Bench) -> tuple[str, ...]:
+        """What the service runs on: requirements.txt, else whatever its tests are built from."""
+        alone = "requirements.txt"
+        return (alone,) if (bench.tree / alone).is_file() else bench.project.requirements
+
     def _bench(
         self, plan: Plan, commit: str, tree: str, name: str, tools: Bench | None = None
     ) -> Bench:
-        checkout = self.hub.checkout(commit, self.work / name / "tree").path
+        checkout = self.hub.checkout(commit, self.work / name / "tree")
         work = self.work / name / "work"
         work.mkdir()
         return Bench(
             fence=self.fence,
             shelf=self.shelf,
             tools=tools.tools if tools else self._tools(),
-            project=survey(checkout, plan),
-            tree=checkout,
+            project=survey(checkout.path, plan),
+            tree=checkout.path,
+            readable=checkout.readable,
             tree_id=tree,
             work=work,
             cancel=self.cancel,
             say=self.say,
         )
 
-    def _tools(self):
+    def _tools(self) -> Environment:
         self.say("preparing the gates' tools")
         return tool_environment(self.environments, say=self.say, cancel=self.cancel)
 
@@ -97,16 +131,16 @@ class Panel:
             seen = [running[gate].result() for gate in gates]
         return GateReport(tree=bench.tree_id, selections=chosen, evidence=seen)
 
-    def _with_candidate(self, bench: Bench) -> Bench:
+    def _with_candidate(self, bench: Bench, *, serves: bool = False) -> Bench:
         """The bench with the candidate's environment, or with the reason why there is none."""
-        if bench.project.stack != "python":
+        if bench.project.stack != "python" and not serves:
             return bench
         self.say("building the candidate's environment")
         try:
             files = requirement_files(bench.project, bench.tree, bench.work)
             built = self.environments.build(files, say=self.say, cancel=self.cancel)
             runner = None
-            if not tests.brings_runner(built):
+            if not serves and not tests.brings_runner(built):
                 runner = runner_environment(self.environments, say=self.say, cancel=self.cancel)
         except FenceError:
             raise
@@ -116,7 +150,14 @@ class Panel:
 
     def _writable(self, bench: Bench, commit: str) -> Bench:
         """Tests get a checkout of their own: what they write must not be what other gates read."""
-        checkout = self.hub.checkout(commit, self.work / "tested" / "tree").path
+        checkout = self.hub.checkout(commit, self.work / "tested" / "tree")
         work = self.work / "tested" / "work"
         work.mkdir()
-        return replace(bench, tree=checkout, work=work)
+        return replace(bench, tree=checkout.path, readable=checkout.readable, work=work)
+
+
+def _implemented(plan: Plan, document: Mapping[str, Any] | None) -> int:
+    """How many operations there are to judge."""
+    if isinstance(plan, ServicePlan):
+        return sum(one.behaviour != "unimplemented" for one in plan.operations)
+    return schemathesis.operations(document or {})

@@ -62,3 +62,21 @@ def only_tests(project: Project) -> list[GateSelection]:
     """What is run again on a merged tree."""
     selected, reason = _tests(project)
     return [GateSelection(gate="tests", selected=selected, reason=reason)]
+
+
+def select_e2e(implemented: int, *, documented: bool, checks: int) -> list[GateSelection]:
+    """What a running candidate is judged by: its document, and the flows of its plan."""
+    if not documented:
+        reason = "no document describes the service"
+    elif not implemented:
+        reason = "no operation of the document is implemented"
+    else:
+        reason = f"{implemented} operations are judged by the document"
+    return [
+        GateSelection(gate="api", selected=documented and implemented > 0, reason=reason),
+        GateSelection(
+            gate="acceptance",
+            selected=True,
+            reason=f"the service is started; the plan has {checks} flows",
+        ),
+    ]

@@ -45,7 +45,9 @@ def _against(gate: str, bench: Bench, record: Record, seen: Look, base: Bench) -
     record.inputs["base"] = base.tree_id
     fresh, known = split(bench.tree, seen, base.tree, before)
     reading = replace(
-        seen.reading, findings=fresh, counts={**seen.reading.counts, "known": known, "new": len(fresh)}
+        seen.reading,
+        findings=fresh,
+        counts={**seen.reading.counts, "known": known, "new": len(fresh)},
     )
     return _decide(bench, record, reading, known)
 

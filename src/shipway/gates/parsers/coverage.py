@@ -23,7 +23,11 @@ def read(data: bytes, threshold: float | None = None) -> list[Measurement]:
     report = mapping(load_json(data), "coverage's report")
     totals = mapping(report.get("totals"), "coverage's totals")
     percent = totals.get("percent_covered")
-    if not isinstance(percent, int | float) or isinstance(percent, bool) or not math.isfinite(percent):
+    if (
+        not isinstance(percent, int | float)
+        or isinstance(percent, bool)
+        or not math.isfinite(percent)
+    ):
         raise UnreadableReportError("coverage's total is not a number")
     if not 0 <= percent <= 100:
         raise UnreadableReportError("coverage's total is not a percentage")
@@ -31,8 +35,12 @@ def read(data: bytes, threshold: float | None = None) -> list[Measurement]:
         "line coverage": _share(totals, "covered_lines", "num_statements"),
         "branch coverage": _share(totals, "covered_branches", "num_branches"),
     }
-    made = [Measurement(name="coverage", value=round(float(percent), 2), unit="%", threshold=threshold)]
+    made = [
+        Measurement(name="coverage", value=round(float(percent), 2), unit="%", threshold=threshold)
+    ]
     made += [
-        Measurement(name=name, value=value, unit="%") for name, value in shares.items() if value is not None
+        Measurement(name=name, value=value, unit="%")
+        for name, value in shares.items()
+        if value is not None
     ]
     return made

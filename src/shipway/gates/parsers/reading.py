@@ -90,5 +90,7 @@ def inside(path: str, root: str) -> str:
 
 def short(message: str) -> str:
     """One bounded message without control characters: it ends up on a terminal and on a page."""
-    clean = "".join(one if one.isprintable() or one == "\n" else "\N{REPLACEMENT CHARACTER}" for one in message)
+    clean = "".join(
+        one if one.isprintable() or one == "\n" else "\N{REPLACEMENT CHARACTER}" for one in message
+    )
     return clean if len(clean) <= MESSAGE else clean[: MESSAGE - 1] + "\N{HORIZONTAL ELLIPSIS}"

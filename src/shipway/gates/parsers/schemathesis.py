@@ -21,7 +21,9 @@ from shipway.gates.parsers.reading import (
 
 CASE = re.compile(r"^\d+\. Test Case ID: \S+$", re.MULTILINE)
 HEADLINE = re.compile(r"^- (?:(ST\d+) )?(.+)$", re.MULTILINE)
-REPRODUCE = re.compile(r"^Reproduce with:\s*\n\s*\n\s*(curl .+?)\s*(?:\n\s*\n|\Z)", re.MULTILINE | re.DOTALL)
+REPRODUCE = re.compile(
+    r"^Reproduce with:\s*\n\s*\n\s*(curl .+?)\s*(?:\n\s*\n|\Z)", re.MULTILINE | re.DOTALL
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,9 @@ def look(bench: Bench, record: Record) -> Look:
         options += ["-c", str(bench.tree / "pyproject.toml")]
         record.inputs.update(configuration(bench, ("pyproject.toml",)))
     record.command = [tool, "-q", "-f", "json", "-o", str(report), *options]
-    record.reproduce = f"bandit=={record.version}: {shlex.join(['bandit', '-r', '.', '-x', excluded])}"
+    record.reproduce = (
+        f"bandit=={record.version}: {shlex.join(['bandit', '-r', '.', '-x', excluded])}"
+    )
     finished = record.finished = bench.run(record.command, writable=place)
     check_ended(finished, ENDS)
     data = read_report(report, finished)

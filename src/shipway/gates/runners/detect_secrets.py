@@ -44,7 +44,9 @@ def look(bench: Bench, record: Record) -> Look:
         tool, "scan", "--all-files", "--no-verify", "--exclude-files", r"(^|/)\.git/",
         str(bench.tree), str(control),
     ]  # fmt: skip
-    record.reproduce = f"detect-secrets=={record.version}: detect-secrets scan --all-files --no-verify ."
+    record.reproduce = (
+        f"detect-secrets=={record.version}: detect-secrets scan --all-files --no-verify ."
+    )
     finished = record.finished = bench.run(record.command, writable=place)
     check_ended(finished, frozenset({0}))
     keep(record, report=finished.stdout)

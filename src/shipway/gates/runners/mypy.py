@@ -5,7 +5,15 @@ from __future__ import annotations
 import shlex
 
 from shipway.gates.bench import Bench
-from shipway.gates.look import Doubt, Look, Record, candidate_environment, check_ended, keep, read_report
+from shipway.gates.look import (
+    Doubt,
+    Look,
+    Record,
+    candidate_environment,
+    check_ended,
+    keep,
+    read_report,
+)
 from shipway.gates.parsers import mypy
 from shipway.gates.runners.ruff import configuration
 from shipway.gates.tools import version
@@ -54,7 +62,9 @@ def look(bench: Bench, record: Record) -> Look:
         "--linecount-report", str(place / "lines"),
         *targets,
     ]  # fmt: skip
-    finished = record.finished = bench.run(record.command, writable=place)
+    finished = record.finished = bench.run(
+        record.command, writable=place, readable=(candidate.path,)
+    )
     check_ended(finished, ENDS)
     counted = read_report(place / "lines" / "linecount.txt", finished)
     keep(record, report=finished.stdout, lines=counted)
@@ -66,7 +76,5 @@ def look(bench: Bench, record: Record) -> Look:
 
 def _findings(output: bytes) -> bytes:
     """Mypy says on the same stream where it put the line counts; that line is not a finding."""
-    kept = [
-        line for line in output.splitlines() if not line.startswith(b"Generated ")
-    ]
+    kept = [line for line in output.splitlines() if not line.startswith(b"Generated ")]
     return b"\n".join(kept)

@@ -9,12 +9,20 @@ from shipway.contracts.evidence import GateEvidence
 from shipway.domain.gates import Verdict
 from shipway.errors import Category
 from shipway.gates.bench import TESTS, Bench
-from shipway.gates.look import Doubt, Record, candidate_environment, check_ended, evidence, keep, read_report
+from shipway.gates.carry import script
+from shipway.gates.look import (
+    Doubt,
+    Record,
+    candidate_environment,
+    check_ended,
+    evidence,
+    keep,
+    read_report,
+)
 from shipway.gates.parsers import summary, tests
 from shipway.gates.parsers.reading import Reading, UnreadableReportError, load_json, mapping
 from shipway.gates.runners.mypy import CONFIGURATION
 from shipway.gates.runners.ruff import configuration
-from shipway.gates.tools import PLACE
 from shipway.workspace.environments import Environment
 
 GATE = "tests"
@@ -22,6 +30,7 @@ GATE = "tests"
 ENDS = frozenset({0, 1, 2, 5})
 RUNNERS = frozenset({"pytest", "py.test"})
 MISSING = frozenset({126, 127})
+SCRIPT = "measure.py"
 
 
 def judge(bench: Bench) -> GateEvidence:
@@ -81,17 +90,22 @@ def brings_runner(candidate: Environment) -> bool:
 def _pytest(bench: Bench, record: Record) -> Reading:
     candidate = candidate_environment(bench)
     place = bench.place(GATE)
-    record.inputs.update(configuration(bench, (*CONFIGURATION, "pytest.ini", "tox.ini", ".coveragerc")))
+    record.inputs.update(
+        configuration(bench, (*CONFIGURATION, "pytest.ini", "tox.ini", ".coveragerc"))
+    )
     record.inputs["environment"] = candidate.digest
     record.command, words = _measure(bench, candidate, place)
     record.reproduce = shlex.join(["python", "-m", "pytest", *words])
-    finished = record.finished = bench.run(record.command, writable=place, cwd=bench.tree, limits=TESTS)
+    readable = (bench.runner.path,) if bench.runner is not None else ()
+    finished = record.finished = bench.run(
+        record.command, writable=place, cwd=bench.tree, limits=TESTS, readable=readable
+    )
     check_ended(finished, ENDS)
     counted = read_report(place / "count.json", finished)
     own = mapping(load_json(counted), "our own count")
     versions = mapping(own.get("tools"), "the versions")
     record.version = f"{versions.get('pytest')} (coverage {versions.get('coverage')})"
-    if finished.exit_code == 5:  # noqa: PLR2004 - pytest's documented code for it
+    if finished.exit_code == 5:
         raise Doubt("no test was collected")
     suite = read_report(place / "junit.xml", finished)
     covered = _optional(place / "coverage.json")
@@ -109,7 +123,8 @@ def _measure(bench: Bench, candidate: Environment, place: Path) -> tuple[list[st
     tree = bench.tree
     paths = [tree / "src", tree] if bench.project.layout == "src" else [tree]
     words = arguments(bench.project.test)
-    command = [str(candidate.python), "-I", str(PLACE / "measure.py"), "--reports", str(place)]
+    (place / SCRIPT).write_bytes(script(SCRIPT))
+    command = [str(candidate.python), "-I", str(place / SCRIPT), "--reports", str(place)]
     for path in paths:
         command += ["--path", str(path)]
     command += ["--source", str(paths[0])]
@@ -140,7 +155,9 @@ def _command(bench: Bench, record: Record) -> Reading:
     record.command = list(bench.project.test)
     record.reproduce = shlex.join(record.command)
     record.tool = Path(record.command[0]).name
-    finished = record.finished = bench.run(record.command, writable=place, cwd=bench.tree, limits=TESTS)
+    finished = record.finished = bench.run(
+        record.command, writable=place, cwd=bench.tree, limits=TESTS
+    )
     if finished.exit_code in MISSING:
         raise Doubt("a command that the tests need is not installed", Category.DEPENDENCY)
     check_ended(finished, frozenset(range(256)))
@@ -168,8 +185,14 @@ def _decide(bench: Bench, record: Record, reading: Reading) -> GateEvidence:
         return evidence(bench, record, Verdict.FAIL, f"{bad} of {said} failed{first}", reading)
     if covered and covered.threshold is not None and covered.value < covered.threshold:
         short = f"coverage {covered.value} % is below the project's own {covered.threshold} %"
-        return evidence(bench, record, Verdict.FAIL, f"{reading.examined} tests passed, but {short}", reading)
+        return evidence(
+            bench, record, Verdict.FAIL, f"{reading.examined} tests passed, but {short}", reading
+        )
     skipped = reading.counts.get("skipped", 0)
     return evidence(
-        bench, record, Verdict.PASS, f"{said} passed" + (f", {skipped} skipped" if skipped else ""), reading
+        bench,
+        record,
+        Verdict.PASS,
+        f"{said} passed" + (f", {skipped} skipped" if skipped else ""),
+        reading,
     )
