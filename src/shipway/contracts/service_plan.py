@@ -258,11 +258,18 @@ class SecurityScheme(Model):
 
 
 class Check(Model):
-    """One acceptance flow in words and as steps over operations; values come from the document."""
+    """One acceptance flow in words and as steps over operations; values come from ``samples``.
+
+    ``operations`` are the ids to call, in order: what creates a row first (rows that it refers to
+    are created before), then what is checked, then what shows the effect. ``columns`` are those of
+    the unique rule or reference that is broken on purpose; ``parameter`` the filter that is used.
+    """
 
     id: str
     title: str
     operations: list[str]
+    columns: list[str] = Field(default_factory=list)
+    parameter: str | None = None
     kind: Literal[
         "create_read", "list_contains", "replace", "patch", "delete", "unique", "reference",
         "not_found", "invalid", "unauthorised", "filter", "page", "nested", "unimplemented",
@@ -276,8 +283,9 @@ class ServicePlan(Model):
     ``samples`` has, per operation id, request bodies that the operation accepts: for a create two or
     three that differ in everything that must be unique, for replace and patch one or two that change
     something. A body holds a well-formed placeholder in every column with a ``reference``: put in
-    the key of a row that was created first. ``<operation id>#path`` has path values for keys that
-    the client chooses, ``<operation id>#query`` has query values that are accepted.
+    the key of a row that was created first. ``<operation id>#path`` has two sets of well-formed path
+    values: keys that the client chooses, or keys of rows that are not there; ``<operation id>#query``
+    has one set of query values that are accepted.
     """
 
     format: Literal[1] = 1

@@ -1,0 +1,1 @@
+"""How a plan is made: one module for each question that a document or a repository must answer."""
