@@ -16,7 +16,7 @@ from shipway.cli.lines import Part
 from shipway.cli.output import Output, clean, one_line, write, write_bytes
 from shipway.cli.words import ago, duration, now, since
 from shipway.domain.states import RunStatus
-from shipway.errors import NotFoundError, UsageError
+from shipway.errors import ConflictError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from shipway.bootstrap import System
@@ -118,6 +118,8 @@ def show(system: System, detail: RunDetail, output: Output) -> None:
     screen.say(runtext.heading(detail))
     for stage in detail.stages:
         screen.say(runtext.stage_line(stage, now(), names, screen.width, unicode=screen.unicode))
+        for line in runtext.attempt_lines(stage):
+            screen.say(line)
         for gate in stage.gates:
             screen.say(runtext.gate_line(gate, unicode=screen.unicode))
     conclude(system, detail, output, screen)
@@ -286,14 +288,16 @@ def resume(
 ) -> int | None:
     """Carry a stopped or paused run on: what is finished is not done again."""
     from shipway.cli.follow import Wish, follow
-    from shipway.cli.session import opened
+    from shipway.cli.session import opened, person
 
     limit = None if timeout is None else inputs.seconds(timeout)
     with opened(output, progress=False) as system:
         detail = found(system, ref)
         run, status = detail.summary.id, detail.summary.status
+        if status.is_final:
+            output.note(f"run {detail.summary.number} has ended and cannot be carried on")
         if status is RunStatus.PAUSED:
-            system.commands.resume(run)
+            system.commands.resume(run, by=person())
         if detach and not status.is_final:
             system.detach(run)
             _told(system, run, output, "goes on in the background")
@@ -306,11 +310,11 @@ def resume(
 @speaks
 def pause(output: Output, ref: str) -> None:
     """Start no further stage of a run until it is resumed; what runs now is finished."""
-    from shipway.cli.session import opened
+    from shipway.cli.session import opened, person
 
     with opened(output) as system:
-        run = found(system, ref).summary.id
-        system.commands.pause(run)
+        run = _open_run(system, ref)
+        system.commands.pause(run, by=person())
         _told(system, run, output, "is paused")
 
 
@@ -321,12 +325,23 @@ def pause(output: Output, ref: str) -> None:
 @speaks
 def cancel(output: Output, ref: str) -> None:
     """Stop a run for good; a finished stage is not undone."""
-    from shipway.cli.session import opened
+    from shipway.cli.session import opened, person
 
     with opened(output) as system:
-        run = found(system, ref).summary.id
-        system.commands.cancel(run)
+        run = _open_run(system, ref)
+        system.commands.cancel(run, by=person())
         _told(system, run, output, "is cancelled")
+
+
+def _open_run(system: System, ref: str) -> str:
+    """The id of a run that has not ended; raises ConflictError for one that has."""
+    summary = found(system, ref).summary
+    if summary.status.is_final:
+        raise ConflictError(
+            f"run {summary.number} has ended already: {summary.status.value}",
+            hint=f'see how with "shipway run view {summary.number}"',
+        )
+    return summary.id
 
 
 def _told(system: System, run: str, output: Output, words: str) -> None:

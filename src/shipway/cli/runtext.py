@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _WORD = 11  # the longest state, "invalidated"
 _WIDE = 60
+_LOG_LINES = 10
 
 
 def mark(state: str, *, unicode: bool) -> Part:
@@ -91,6 +92,13 @@ def stage_line(stage: StageView, now: datetime, names: int, width: int, *, unico
     words = stage_words(stage)
     bad = stage.status.value == "failed"
     return [*line, Part(f"  {words}", "red" if bad else "dim")] if words else line
+
+
+def attempt_lines(stage: StageView) -> Iterator[Line]:
+    """The attempts before the last one: how each ended, and why."""
+    for attempt in stage.attempts[:-1]:
+        why = f": {one_line(attempt.error.message)}" if attempt.error else ""
+        yield [Part(f"     attempt {attempt.attempt} {attempt.status}{why}", "dim")]
 
 
 def gate_line(gate: GateView, *, unicode: bool) -> Line:
@@ -173,6 +181,8 @@ def _stopped(detail: RunDetail) -> Iterator[Field]:
     if stop is not None:
         code = f"[{stop.code}] " if stop.code else ""
         yield Field("why", [Part(f"{code}{one_line(stop.message)}")], prose=True)
+        for stage in detail.stages:
+            yield from _failed(stage)
         if stop.hint:
             yield Field("hint", [Part(one_line(stop.hint))], prose=True)
         # Open asks are shown with their commands, below.
@@ -180,6 +190,19 @@ def _stopped(detail: RunDetail) -> Iterator[Field]:
             yield Field("next", [Part(clean(command), "bold")])
     elif detail.summary.status.value == "succeeded":
         yield Field("next", [Part(f"shipway run view {number}", "bold")])
+
+
+def _failed(stage: StageView) -> Iterator[Field]:
+    """What a person needs to see of a stage that failed: its gates, the end of its log."""
+    if stage.status.value != "failed":
+        return
+    for gate in stage.gates:
+        if gate.selected and gate.verdict != "PASS":
+            words = f"{gate.gate} {gate.verdict or 'NOT_RUN'}: {one_line(gate.summary)}"
+            yield Field("gate", [Part(words, "red")], prose=True)
+    if stage.error is not None and stage.error.log_tail:
+        for line in clean(stage.error.log_tail).rstrip().splitlines()[-_LOG_LINES:]:
+            yield Field("log", [Part(line, "dim")])
 
 
 def ask_fields(ask: AskView, number: int, now: datetime) -> list[Field]:

@@ -1,0 +1,148 @@
+"""Pipelines, the doctor, the settings and completion, as a person or a program sees them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BAD = """\
+name: bad
+version: 1
+stages:
+  - id: a
+    capability: plann
+    needs: [b]
+  - id: b
+    capability: validate
+    needs: [a]
+"""
+
+
+def test_the_built_in_pipelines_are_listed(shipway):
+    text = shipway("pipeline", "list").stdout
+    assert text.splitlines()[0].split()[:2] == ["PIPELINE", "VERSION"]
+    assert {line.split()[0] for line in text.splitlines()[1:]} == {"change", "service"}
+    rows = json.loads(shipway("pipeline", "list", "--json").stdout)
+    assert {row["name"] for row in rows} == {"change", "service"}
+    assert all(len(row["digest"]) == 64 for row in rows)
+
+
+def test_pipelines_of_the_repository_are_listed_also_one_that_cannot_be_used(shipway, tmp_path):
+    folder = tmp_path / ".shipway" / "pipelines"
+    folder.mkdir(parents=True)
+    (folder / "bad.yaml").write_text(BAD)
+    done = shipway("pipeline", "list", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "not usable" in done.stdout
+    assert "service" in done.stdout
+
+
+def test_every_fault_of_a_pipeline_has_its_line_and_remedy(shipway, tmp_path):
+    path = tmp_path / "bad.yaml"
+    path.write_text(BAD)
+    done = shipway("pipeline", "validate", str(path))
+    assert done.returncode == 1
+    assert f"{path}:5: there is no capability `plann`\n  did you mean `plan`?" in done.stdout
+    assert f"{path}:6: " in done.stdout
+    found = json.loads(shipway("pipeline", "validate", str(path), "--json").stdout)
+    assert found["valid"] is False
+    assert {"file", "line", "message", "remedy"} <= set(found["faults"][0])
+    good = shipway("pipeline", "validate", "service", "change", "--json")
+    assert (good.returncode, json.loads(good.stdout)) == (0, {"valid": True, "faults": []})
+
+
+def test_a_pipeline_that_is_not_there_is_not_found(shipway):
+    done = shipway("pipeline", "show", "servise")
+    assert done.returncode == 6
+    assert "did you mean `service`?" in done.stderr
+    assert shipway("pipeline", "validate", "./no.yaml").returncode == 6
+
+
+def test_a_pipeline_is_shown_and_drawn_in_every_form(shipway):
+    assert "capability: plan" in shipway("pipeline", "show", "service").stdout
+    shown = json.loads(shipway("pipeline", "show", "service", "--json").stdout)
+    assert shown["stages"][0]["id"] == "plan"
+    text = shipway("pipeline", "graph", "service").stdout
+    assert text == shipway("pipeline", "graph", "service", "--text").stdout
+    assert "validate" in text
+    assert shipway("pipeline", "graph", "service", "--mermaid").stdout.startswith("flowchart")
+    graph = json.loads(shipway("pipeline", "graph", "service", "--json").stdout)
+    assert {"from": "plan", "to": "scaffold", "on": "success"} in graph["edges"]
+
+
+def test_the_doctor_tries_the_fence_and_names_what_it_found(shipway):
+    done = shipway("doctor", "--json")
+    found = {one["name"]: one for one in json.loads(done.stdout)}
+    assert found["git"]["status"] == "pass"
+    assert found["fence"]["summary"]
+    failed = any(one["status"] == "fail" for one in found.values())
+    assert done.returncode == (1 if failed else 0)
+    text = shipway("doctor").stdout
+    assert " fence" in text
+    assert text.rstrip().splitlines()[-1].endswith(" fail")
+
+
+def test_the_doctor_says_what_to_do_when_something_is_missing(shipway, tmp_path):
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    done = shipway("doctor", env={"PATH": str(tools)})
+    assert done.returncode == 1
+    assert "fail git" in done.stdout
+    assert "install" in done.stdout
+
+
+def test_settings_are_shown_with_where_they_come_from(shipway, home):
+    rows = {row["name"]: row for row in json.loads(shipway("config", "show", "--json").stdout)}
+    assert rows["home"]["value"] == str(home)
+    assert rows["home"]["source"] == "environment"
+    assert rows["fence"] | {"value": None} == {
+        "name": "fence",
+        "variable": "SHIPWAY_FENCE",
+        "value": None,
+        "source": "default",
+        "description": rows["fence"]["description"],
+    }
+    assert "SHIPWAY_HOME" in shipway("config", "show").stdout
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_are_printed(shipway, shell):
+    text = shipway("completion", shell).stdout
+    assert "_SHIPWAY_COMPLETE" in text
+    if path := shutil.which(shell):
+        subprocess.run([path, "-n", "-c", text], check=True, timeout=10)
+
+
+def offered(words: str, position: int) -> list[str]:
+    """What bash would offer at that word."""
+    env = os.environ | {
+        "PYTHONPATH": str(ROOT / "src"),
+        "_SHIPWAY_COMPLETE": "bash_complete",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(position),
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "shipway"],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert done.stderr == ""
+    return [value for line in done.stdout.splitlines() if (value := line.partition(",")[2])]
+
+
+def test_tab_offers_commands_options_and_choices(home):
+    assert offered("shipway re", 1) == ["release"]
+    assert offered("shipway run w", 2) == ["watch"]
+    assert "--spec" in offered("shipway run --", 2)
+    assert offered("shipway run --claim fe", 3) == ["feature"]
+    assert offered("shipway run view @", 3) in ([], ["@last"])

@@ -1,0 +1,342 @@
+"""A person's day with runs: real processes, a real repository, a real engine, a small pipeline."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+PIPELINE = """\
+name: small
+version: 1
+title: Plan and implement, nothing more
+takes: change
+stages:
+  - id: plan
+    capability: plan
+    inputs:
+      requirement: run.requirement
+      kind: run.kind
+      claim: run.claim
+      base: run.base
+      target: run.target
+      answers: run.answers
+  - id: implement
+    capability: implement
+    needs: [plan]
+    retries: {retries: 0}
+{asks}    inputs:
+      plan: plan.plan
+      requirement: run.requirement
+      base: run.base
+      change: run.change
+"""
+ASKS = """\
+    asks:
+      - id: go
+        question: Shall it be done?
+        subject: [plan.digest]
+        options: [approve, reject]
+        accept: approve
+        default: reject
+        deadline: 1d
+"""
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path) -> Path:
+    path = tmp_path / "small.yaml"
+    path.write_text(PIPELINE.replace("{asks}", ""))
+    return path
+
+
+@pytest.fixture
+def asking(tmp_path: Path) -> Path:
+    path = tmp_path / "asking.yaml"
+    path.write_text(PIPELINE.replace("{asks}", ASKS))
+    return path
+
+
+@pytest.fixture
+def repository(git_repository) -> Path:
+    return git_repository({"a.txt": "one\n", "tool.py": "print(1)\n"}, name="my repository")
+
+
+Start = Callable[..., list[str]]
+
+
+@pytest.fixture
+def start(repository, pipeline) -> Start:
+    """The words of a run whose change is made by a shell command."""
+
+    def words(command: str, *more: str, using: Path = pipeline) -> list[str]:
+        agent = f"implement=command:sh -c '{command}'"
+        about = ["--requirement", "Write two", "--claim", "fix", "--agent", agent]
+        return ["run", "--repo", str(repository), *about, "--pipeline", str(using), *more]
+
+    return words
+
+
+@pytest.fixture(autouse=True)
+def _engine_is_over(home) -> Iterator[None]:
+    """Leave when the background engine has ended by itself; it is idle within seconds."""
+    yield
+    lock = home / "engine.lock"
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and _lives(lock):
+        time.sleep(0.05)
+
+
+def _lives(lock: Path) -> bool:
+    text = lock.read_text().strip() if lock.exists() else ""
+    if not text.isdigit():
+        return False
+    try:
+        os.kill(int(text), 0)
+    except ProcessLookupError:
+        return False
+    return "shipway" in Path(f"/proc/{text}/cmdline").read_text()
+
+
+def detail(shipway, ref: str = "@last") -> dict:
+    return json.loads(shipway("run", "view", ref, "--json").stdout)
+
+
+def until(wanted: Callable[[], bool], seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not wanted():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def test_a_change_is_carried_to_its_end_and_can_be_looked_at(shipway, start):
+    done = shipway(*start("echo two >> a.txt; echo all done"))
+    assert done.returncode == 0, done.stderr + done.stdout
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("run 1  small  Write two  (")
+    assert any(re.fullmatch(r"\d\d:\d\d:\d\d plan passed .*", line) for line in lines)
+    assert any(re.fullmatch(r"\d\d:\d\d:\d\d run succeeded", line) for line in lines)
+    assert any(re.match(r"✓ run 1 succeeded in ", line) for line in lines)
+    assert "next        shipway run view 1" in done.stdout
+
+    listed = shipway("run", "list").stdout.splitlines()
+    assert listed[0].split() == ["RUN", "STATE", "PIPELINE", "TITLE", "TOOK", "STARTED"]
+    assert listed[1].split()[:4] == ["1", "✓", "succeeded", "small"]
+    viewed = detail(shipway)
+    assert viewed["summary"]["status"] == "succeeded"
+    assert detail(shipway, viewed["summary"]["id"][:-4]) == viewed
+    patch = shipway("run", "diff", "1").stdout
+    assert "+two" in patch
+    assert json.loads(shipway("run", "diff", "1", "--json").stdout)["diff"] == patch
+    assert "all done" in shipway("run", "logs", "1", "--stage", "implement").stdout
+    assert "== implement, attempt 1" in shipway("run", "logs", "1").stdout
+    assert json.loads(shipway("run", "logs", "1", "--json").stdout)[-1]["stage"] == "implement"
+    watched = shipway("run", "watch", "1", "--json")
+    assert (watched.returncode, json.loads(watched.stdout)["summary"]["number"]) == (0, 1)
+
+
+def test_json_is_one_document_on_stdout_and_always_of_one_shape(shipway, start):
+    done = shipway(*start("echo two >> a.txt", "--json"))
+    assert done.returncode == 0, done.stderr
+    first = json.loads(done.stdout)
+    detached = json.loads(shipway(*start("echo two >> a.txt", "--json", "--detach")).stdout)
+    assert first.keys() == detached.keys()
+    assert shipway("run", "watch", "2").returncode == 0
+
+
+def test_a_run_that_fails_says_why_and_what_to_type_next(shipway, start):
+    done = shipway(*start("echo the reason is here; exit 7"))
+    assert done.returncode == 1
+    assert "✕ run 1 failed after" in done.stdout
+    assert "  why " in done.stdout
+    assert "shipway run logs 1 --stage implement" in done.stdout
+    assert "the reason is here" in shipway("run", "logs", "1", "-s", "implement").stdout
+    assert shipway("run", "watch", "1", "--quiet").returncode == 1
+
+
+def test_a_question_ends_the_command_with_3_and_the_exact_commands_answer_it(
+    shipway, start, asking
+):
+    done = shipway(*start("echo two >> a.txt", using=asking))
+    assert done.returncode == 3
+    assert "Shall it be done?" in done.stdout
+    assert "shipway decide 1/go approve" in done.stdout
+    assert "shipway decide 1/go approve" in shipway("inbox").stdout
+    assert json.loads(shipway("inbox", "--json").stdout)[0]["id"] == "go"
+    assert shipway("run", "watch", "1").returncode == 3
+
+    wrong = shipway("decide", "1/go", "aprove")
+    assert (wrong.returncode, "did you mean approve?" in wrong.stderr) == (2, True)
+    assert "it is" not in shipway("answer", "1/go", "x").stdout
+    assert shipway("decide", "1/nothing", "approve").returncode == 6
+    assert shipway("decide", "1", "approve", "-m", "it is fine").returncode == 0
+    assert shipway("run", "watch", "1").returncode == 0
+    again = shipway("decide", "1/go", "approve")
+    assert again.returncode == 6
+    assert "was answered already: approve" in again.stderr
+    assert detail(shipway)["asks"][0]["comment"] == "it is fine"
+    assert "Nothing waits for you." in shipway("inbox").stdout
+
+
+def test_with_wait_the_command_goes_on_when_somebody_answers(shipway, start, asking):
+    with begun(start("echo two >> a.txt", "--wait", using=asking)) as process:
+        until(lambda: "waiting" in shipway("run", "list").stdout)
+        assert process.poll() is None
+        assert shipway("decide", "@last", "approve").returncode == 0
+        out, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "run 1 succeeded" in out
+
+
+class begun(subprocess.Popen):  # noqa: N801 - used as a word
+    """A command that goes on while the test does something else; never left behind."""
+
+    def __init__(self, words: list[str]) -> None:
+        super().__init__(
+            [sys.executable, "-P", "-m", "shipway", *words],
+            env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def __exit__(self, *error: object) -> None:
+        if self.poll() is None:
+            self.kill()
+        super().__exit__(*error)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_is_kept_and_goes_on_when_resumed(shipway, start, number, code):
+    with begun(start("sleep 2; echo two >> a.txt")) as process:
+        until(lambda: "implement" in shipway("run", "view", "@last").stdout and _works(shipway))
+        process.send_signal(number)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == code
+    assert "Traceback" not in err
+    assert "shipway run resume 1" in err
+    assert detail(shipway)["summary"]["status"] == "paused"
+    assert shipway("run", "resume", "1").returncode == 0
+    assert detail(shipway)["summary"]["status"] == "succeeded"
+
+
+def _works(shipway) -> bool:
+    stages = {one["id"]: one["status"] for one in detail(shipway)["stages"]}
+    return stages["implement"] == "running"
+
+
+def test_cancel_from_another_terminal_takes_effect_within_two_seconds(shipway, start):
+    with begun(start("sleep 61")) as process:
+        until(lambda: _has_run(shipway) and _works(shipway))
+        began = time.monotonic()
+        assert shipway("run", "cancel", "@last").returncode == 0
+        out, _ = process.communicate(timeout=20)
+        took = time.monotonic() - began
+    assert process.returncode == 1
+    assert "run 1 cancelled" in out
+    assert took < 3.5  # two seconds, and the start of the command that cancels
+    until(lambda: not _running("sleep 61"), 2)
+
+
+def _has_run(shipway) -> bool:
+    return shipway("run", "view", "@last").returncode == 0
+
+
+def _running(words: str) -> bool:
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = entry.read_bytes().replace(b"\0", b" ").decode().strip()
+        except OSError:
+            continue
+        if line == words:
+            return True
+    return False
+
+
+def test_when_the_time_is_up_the_run_goes_on_in_the_background(shipway, start):
+    done = shipway(*start("sleep 3; echo two >> a.txt", "--timeout", "1s"))
+    assert done.returncode == 8
+    assert "shipway run watch 1" in done.stderr
+    assert shipway("run", "watch", "1").returncode == 0
+
+
+def test_a_dry_run_checks_everything_and_starts_nothing(shipway, start, home):
+    done = shipway(*start("echo two >> a.txt", "--dry-run"))
+    assert done.returncode == 0
+    assert "plan ────▶ implement" in done.stdout
+    assert "nothing was started" in done.stderr
+    shown = json.loads(shipway(*start("true", "--dry-run", "--json")).stdout)
+    assert [one["id"] for one in shown["stages"]] == ["plan", "implement"]
+    assert json.loads(shipway("run", "list", "--json").stdout) == []
+
+
+def test_a_reference_that_means_nothing_says_what_may_have_been_meant(shipway, start):
+    assert shipway("run", "view", "@last").returncode == 6
+    assert shipway(*start("echo two >> a.txt", "-q")).returncode == 0
+    done = shipway("run", "view", "11")
+    assert done.returncode == 6
+    assert "did you mean 1?" in done.stderr
+    assert "shipway run list" in done.stderr
+    stage = shipway("run", "logs", "1", "--stage", "implment")
+    assert stage.returncode == 6
+    assert "did you mean implement?" in stage.stderr
+
+
+def test_what_cannot_be_started_is_refused_and_leaves_no_run(shipway, tmp_path, start):
+    not_one = tmp_path / "plain"
+    not_one.mkdir()
+    done = shipway("run", "--repo", str(not_one), "-r", "x", "--agent", "implement=command:true")
+    assert done.returncode == 2
+    assert "error[REPOSITORY]" in done.stderr
+    spec = tmp_path / "broken.yaml"
+    spec.write_text("{ not yaml")
+    done = shipway("run", "--spec", str(spec))
+    assert done.returncode == 2
+    assert "error[SPECIFICATION]" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert json.loads(shipway("run", "list", "--json").stdout) == []
+
+
+def test_on_a_terminal_the_stages_are_drawn_in_place_and_the_end_stays(start):
+    code, shown = on_a_terminal(start("echo two >> a.txt"))
+    assert code == 0
+    assert "\x1b[" in shown
+    last = ESCAPE.sub("", shown).replace("\r", "").splitlines()
+    assert any(re.match(r"✓  plan +passed", line) for line in last)
+    assert any(line.startswith("✓ run 1 succeeded in") for line in last)
+
+
+def on_a_terminal(words: list[str], seconds: float = 60.0) -> tuple[int, str]:
+    """Run a command with a terminal of its own and read all that it draws."""
+    pid, handle = pty.fork()
+    if pid == 0:
+        env = os.environ | {"PYTHONPATH": str(ROOT / "src"), "TERM": "xterm", "COLUMNS": "90"}
+        os.execve(sys.executable, [sys.executable, "-P", "-m", "shipway", *words], env)  # noqa: S606
+    parts: list[bytes] = []
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if not select.select([handle], [], [], 0.5)[0]:
+            continue
+        try:
+            part = os.read(handle, 65536)
+        except OSError:  # the other end is closed: it has ended
+            break
+        if not part:
+            break
+        parts.append(part)
+    os.close(handle)
+    _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status), b"".join(parts).decode()
