@@ -45,11 +45,12 @@ def python(
 
 def alive(mark: str) -> list[str]:
     """Processes of this machine with a word in their command line."""
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        if process.pid != os.getpid() and mark in " ".join(process.info["cmdline"] or []):
-            found.append(" ".join(process.info["cmdline"]))
-    return found
+    lines = [
+        " ".join(process.info["cmdline"] or [])
+        for process in psutil.process_iter(["cmdline"])
+        if process.pid != os.getpid()
+    ]
+    return [line for line in lines if mark in line]
 
 
 def gone(mark: str, seconds: float = 5.0) -> bool:
@@ -102,17 +103,12 @@ def test_a_command_writes_into_its_directory_and_its_output_is_kept(
 
 
 def test_standard_input_arrives_and_cannot_be_changed(fence: Fence, desk: Path) -> None:
-    command = Command(
-        (
-            PYTHON,
-            "-c",
-            "import sys; print(len(sys.stdin.read()), flush=True); "
-            "open('/proc/self/fd/0', 'r+b', buffering=0).write(b'y')",
-        ),
-        desk,
-        stdin=b"x" * 200_000,
-        writable=(desk,),
-    )
+    code = """
+import sys
+print(len(sys.stdin.read()), flush=True)
+open("/proc/self/fd/0", "r+b", buffering=0).write(b"y")
+"""
+    command = Command((PYTHON, "-c", code), desk, stdin=b"x" * 200_000, writable=(desk,))
     done = fence.run(command)
     assert done.stdout == b"200000\n"
     assert done.exit_code == 1
