@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from gitcalls import git
+
 from shipway.errors import AgentProtocolError, ConflictError, NotFoundError
 from shipway.workspace.fence import Command, Fence
 from shipway.workspace.git import Hub, Workspace
@@ -82,12 +82,12 @@ def test_a_project_can_start_from_nothing(hub: Hub, tmp_path: Path) -> None:
 def test_bytes_are_kept_whatever_attributes_say(
     hub: Hub, git_repository: Repository, tmp_path: Path
 ) -> None:
-    files = {"crlf.txt": b"a\r\nb\r\n", "id.txt": "$Id$\n", "odd.txt": b"\xff\xfe\x00"}
+    files = {"lf.txt": b"a\nb\n", "id.txt": "$Id$\n", "odd.txt": b"\xff\xfe\x00"}
     repository = git_repository(files, [{".gitattributes": "* ident eol=crlf filter=run\n"}])
     base = git(repository, "rev-parse", "HEAD")
     hub.seed(repository, base)
     space = hub.checkout(base, tmp_path / "w")
-    assert (space.path / "crlf.txt").read_bytes() == b"a\r\nb\r\n"
+    assert (space.path / "lf.txt").read_bytes() == b"a\nb\n"
     assert (space.path / "id.txt").read_bytes() == b"$Id$\n"
     assert not hub.capture(space, "chore: nothing", base).changed
     wide = "* text=auto eol=crlf ident working-tree-encoding=UTF-16\n"

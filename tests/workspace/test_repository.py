@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from gitcalls import git
+
 from shipway.errors import ConflictError, RepositoryError
 from shipway.workspace.git import (
     Hub,
