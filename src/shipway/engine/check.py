@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from functools import cache
+from typing import Any, get_args
 
 import pydantic
 from pydantic import BaseModel
@@ -12,7 +13,7 @@ from shipway.agents.agent import Artifacts
 from shipway.contracts.envelope import Task
 from shipway.contracts.model import ArtifactRef
 from shipway.contracts.registry import Contract
-from shipway.engine.codec import encode
+from shipway.engine.codec import decode, encode
 from shipway.errors import ContractError
 
 
@@ -36,8 +37,9 @@ def check_result(contract: Contract, result: Any, artifacts: Artifacts) -> dict[
             f"{contract.capability} returned {type(result).__name__} and not a "
             f"{contract.result.__name__}"
         )
+    data = result.model_dump_json().encode()
     try:
-        contract.result.model_validate_json(result.model_dump_json())
+        contract.result.model_validate_json(data)
     except pydantic.ValidationError as error:
         raise ContractError(_faults(f"the result of {contract.capability}", error)) from None
     for ref in references(result):
@@ -46,7 +48,8 @@ def check_result(contract: Contract, result: Any, artifacts: Artifacts) -> dict[
                 f"the result of {contract.capability} names a file {ref.name!r} that is not there "
                 "or differs from its digest"
             )
-    return result.model_dump(mode="json")
+    plain: dict[str, Any] = decode(data)
+    return plain
 
 
 def references(value: Any) -> Iterator[ArtifactRef]:
@@ -54,7 +57,7 @@ def references(value: Any) -> Iterator[ArtifactRef]:
     if isinstance(value, ArtifactRef):
         yield value
     elif isinstance(value, BaseModel):
-        for name in type(value).model_fields:
+        for name in _leading_to_artifacts(type(value)):
             yield from references(getattr(value, name))
     elif isinstance(value, list | tuple):
         for item in value:
@@ -62,6 +65,25 @@ def references(value: Any) -> Iterator[ArtifactRef]:
     elif isinstance(value, dict):
         for item in value.values():
             yield from references(item)
+
+
+@cache
+def _leading_to_artifacts(model: type[BaseModel]) -> tuple[str, ...]:
+    """The fields that can hold an artifact; the others need not be walked."""
+    return tuple(
+        name for name, field in model.model_fields.items() if _can_hold(field.annotation, {model})
+    )
+
+
+def _can_hold(annotation: Any, seen: set[Any]) -> bool:
+    if annotation is ArtifactRef:
+        return True
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        if annotation in seen:
+            return False
+        fields = annotation.model_fields.values()
+        return any(_can_hold(field.annotation, {*seen, annotation}) for field in fields)
+    return any(_can_hold(part, seen) for part in get_args(annotation))
 
 
 def _faults(what: str, error: pydantic.ValidationError) -> str:

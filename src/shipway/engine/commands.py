@@ -18,6 +18,7 @@ from shipway.engine.begin import begin
 from shipway.engine.codec import decode, encode
 from shipway.engine.intake import Intake, Ready
 from shipway.engine.owner import ring
+from shipway.engine.writing import Page
 from shipway.errors import OverloadError, ShipwayError
 from shipway.store import ledger
 from shipway.store.database import Database, transaction, trouble
@@ -86,9 +87,14 @@ class Commands:
 
     def start(self, ready: Ready) -> None:
         """Write a run that the intake made ready, and wake the engine if one lives."""
-        now, contracts = self._now(), self._contracts
-        self._write(lambda connection: begin(connection, ready, now, contracts, deliveries=0))
+        self._write(lambda connection: self._begin(connection, ready))
         ring(self._home)
+
+    def _begin(self, connection: sqlite3.Connection, ready: Ready) -> None:
+        page = Page(self._contracts, self._now(), handing_out=False)
+        decision = begin(connection, ready, page)
+        page.order(ready.run, ready.trace, decision)
+        page.write(connection)
 
     def cancel(self, run: str, by: str = "a person", reason: str = "asked to") -> None:
         self._tell("cancel", run, {"by": by, "reason": reason})

@@ -43,7 +43,7 @@ class Desks:
         return Desk(
             task=task,
             artifacts=self._artifacts,
-            work=self._places.work(task.run) / f"{task.stage}-{task.attempt}",
+            work=self._places.work(task.run, f"{task.stage}-{task.attempt}"),
             hub=self._places.hub(task.run),
             home=self._settings.home,
             log=log,

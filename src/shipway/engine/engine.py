@@ -65,7 +65,7 @@ class Engine:
         self._chores: set[asyncio.Task[Any]] = set()
         self._bell: socket.socket | None = None
         self._ready: Future[None] = Future()
-        #: Called on the writer's thread after every commit; must return at once.
+        #: Called on the engine's loop after every commit; must return at once.
         self.observers: list[Callable[[list[Committed]], None]] = []
 
     # Life
@@ -76,7 +76,6 @@ class Engine:
             return False
         self._loop = asyncio.new_event_loop()
         self._timers = Timers(self._loop, self._now, lambda run: self.writer.tell(run, e.Tick()))
-        self.writer.start()
         self._thread.start()
         self._ready.result()
         return True
@@ -86,7 +85,6 @@ class Engine:
         closing = asyncio.run_coroutine_threadsafe(self._close(why), self._loop)
         with contextlib.suppress(TimeoutError):
             closing.result(_STOP_LIMIT)
-        self.writer.stop()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._owner.release()
@@ -95,7 +93,10 @@ class Engine:
         """Whether there is anything to do now or soon that needs no person."""
         if self._dispatch.in_hand or self._chores:
             return True
-        return bool(self.writer.run(_work_left).result())
+        return asyncio.run_coroutine_threadsafe(self._work_left(), self._loop).result()
+
+    async def _work_left(self) -> bool:
+        return bool(self.writer.run(_work_left))
 
     def _run_loop(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -105,6 +106,7 @@ class Engine:
 
     async def _begin(self) -> None:
         try:
+            self.writer.open()
             self._bell = listen(self._settings.home)
             self._loop.add_reader(self._bell.fileno(), self._rung)
             await self._recover()
@@ -125,6 +127,7 @@ class Engine:
         self._dispatch.give_back(None, why)
         await self._dispatch.close()
         await self._settle_chores()
+        self.writer.close()
 
     async def _settle_chores(self) -> None:
         chores = self._chores - {asyncio.current_task()}
@@ -146,26 +149,26 @@ class Engine:
 
     async def _recover(self) -> None:
         """Whatever was handed out and has no outcome was interrupted; it is ordered anew."""
-        lost: list[OrderRow] = await self._write(ledger.handed_out)
+        lost: list[OrderRow] = self.writer.run(ledger.handed_out)
         for order in lost:
             self._desks.clear_run(order.run)
             why = "the engine that worked on it died"
             given = e.Interrupted(order.stage, order.attempt, order.token, why, suspect=True)
             await asyncio.wrap_future(self.writer.ask(order.run, given))
-        await self._read_timers()
+        self._read_timers()
 
     async def _collect(self) -> None:
         """Take up what other processes put into the database: new runs' orders, commands."""
-        orders: list[OrderRow] = await self._write(ledger.deliver)
+        orders: list[OrderRow] = self.writer.run(ledger.deliver)
         for order in orders:
             self._dispatch.hand_out(order)
-        await self._read_timers()
-        commands: list[CommandRow] = await self._write(ledger.open_commands)
+        self._read_timers()
+        commands: list[CommandRow] = self.writer.run(ledger.open_commands)
         for command in commands:
             await self._obey(command)
 
-    async def _read_timers(self) -> None:
-        for run, due in await self._write(ledger.timers):
+    def _read_timers(self) -> None:
+        for run, due in self.writer.run(ledger.timers):
             self._timers.set(run, due)
 
     def _rung(self) -> None:
@@ -174,9 +177,6 @@ class Engine:
             while self._bell.recv(64):
                 pass
         self._chore(self._collect(), "collect")
-
-    async def _write(self, work: Callable[..., Any]) -> Any:
-        return await asyncio.wrap_future(self.writer.run(work))
 
     # Commands of other processes
 
@@ -187,24 +187,19 @@ class Engine:
                 self.writer.ask(command.run or "", given, command.id)
             )
         except ShipwayError as error:
-            await self._refuse(command, error)
+            self._refuse(command, error)
             return
         if isinstance(given, e.Pause) and committed.decision is not None:
             grace = float(decode(command.data).get("grace", 0.0))
             self._loop.call_later(grace, self._dispatch.give_back, command.run, given.reason)
 
-    async def _refuse(self, command: CommandRow, error: ShipwayError) -> None:
+    def _refuse(self, command: CommandRow, error: ShipwayError) -> None:
         answer, now = refusal(error), self._now()
-        await self._write(lambda db: ledger.finish_command(db, command.id, answer, now))
+        self.writer.run(lambda db: ledger.finish_command(db, command.id, answer, now))
 
     # After a commit
 
     def _after_commit(self, results: list[Committed]) -> None:
-        self._loop.call_soon_threadsafe(self._follow, results)
-        for observer in self.observers:
-            observer(results)
-
-    def _follow(self, results: list[Committed]) -> None:
         for committed in results:
             if committed.decision is None:
                 self._timers.set(committed.run, None)
@@ -214,6 +209,8 @@ class Engine:
             for order in committed.orders:
                 self._dispatch.hand_out(order)
             self._follow_up(committed.run, committed.decision)
+        for observer in self.observers:
+            observer(results)
 
     def _follow_up(self, run: str, decision: Decision) -> None:
         self._timers.set(run, decision.state.due())

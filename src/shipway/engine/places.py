@@ -34,17 +34,19 @@ class Places:
         """What every process of this state directory logs, one JSON object a line; rotated."""
         return self.home / "logs" / "shipway.jsonl"
 
+    # One parse each: joining with "/" step by step is slow, and every attempt needs these.
+
     def run(self, run: str) -> Path:
-        return self.home / "runs" / run
+        return Path(f"{self.home}/runs/{run}")
 
     def hub(self, run: str) -> Path:
-        return self.run(run) / "hub.git"
+        return Path(f"{self.home}/runs/{run}/hub.git")
 
-    def work(self, run: str) -> Path:
-        return self.run(run) / "work"
+    def work(self, run: str, attempt: str = "") -> Path:
+        return Path(f"{self.home}/runs/{run}/work/{attempt}")
 
     def log(self, run: str, stage: str, attempt: int) -> Path:
-        return self.run(run) / "logs" / f"{stage}-{attempt}.log"
+        return Path(f"{self.home}/runs/{run}/logs/{stage}-{attempt}.log")
 
     def report(self, run: str) -> Path:
         return self.run(run) / "report.html"

@@ -1,4 +1,4 @@
-"""What a decision becomes in the store: event rows, the run's row, tasks for its orders."""
+"""What decisions become in the store: rows of events, runs and orders, written a batch at a time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Mapping
 
 from shipway.contracts.model import timestamp
-from shipway.contracts.registry import CONTRACTS, Contract
+from shipway.contracts.registry import Contract
 from shipway.domain.run.decide import Decision, Order
 from shipway.domain.run.state import RunState
 from shipway.engine.codec import encode, encode_event
@@ -15,54 +15,78 @@ from shipway.store.ledger import OrderRow
 from shipway.telemetry.trace import child
 
 
-def write_events(
-    connection: sqlite3.Connection, run: str, seq: int, at: float, decision: Decision
-) -> None:
-    """Append a decision's events after number ``seq``."""
-    ledger.append_events(
-        connection,
-        [
-            (run, seq + index, at, *encode_event(event))
-            for index, event in enumerate(decision.events, start=1)
-        ],
-    )
+class Page:
+    """The rows of one transaction; few large statements cost a fraction of many small ones."""
 
+    def __init__(
+        self, contracts: Mapping[str, Contract], now: float, *, handing_out: bool
+    ) -> None:
+        self.now = now
+        self._contracts = contracts
+        self._deliveries = int(handing_out)
+        self._events: list[tuple[str, int, float, str, bytes]] = []
+        self._orders: dict[tuple[str, str, int], OrderRow] = {}
+        self._closed: list[tuple[str, bytes | None, str, str, int]] = []
+        self._states: dict[str, RunState] = {}
 
-def save_state(connection: sqlite3.Connection, state: RunState) -> None:
-    ledger.save_run(
-        connection,
-        state.id,
-        status=state.status,
-        state=encode(state.to_json()),
-        due=state.due(),
-        ended_at=state.ended_at,
-    )
+    def add(
+        self,
+        before: RunState,
+        decision: Decision,
+        trace: str,
+        finished: str | None,
+        outcome: bytes | None,
+    ) -> tuple[OrderRow, ...]:
+        """What a decision changed; ``finished`` is the stage that ``outcome`` belongs to."""
+        self.events(before.id, before.seq, decision)
+        for stage, attempt in decision.cancels:
+            done = outcome is not None and stage == finished
+            status = "done" if done else "cancelled"
+            self._closed.append((status, outcome if done else None, before.id, stage, attempt))
+        self._states[before.id] = decision.state
+        return self.order(before.id, trace, decision)
 
+    def events(self, run: str, seq: int, decision: Decision) -> None:
+        """Append a decision's events after number ``seq``."""
+        for event in decision.events:
+            seq += 1
+            self._events.append((run, seq, self.now, *encode_event(event)))
 
-def order_row(
-    run: str,
-    trace: str,
-    order: Order,
-    *,
-    deliveries: int,
-    contracts: Mapping[str, Contract] = CONTRACTS,
-) -> OrderRow:
-    """The order with its task, as an agent will receive it."""
-    contract = contracts[order.capability]
-    key = f"{run}:{order.stage}:{order.attempt}"
-    task = encode(
-        {
-            "capability": order.capability,
-            "version": contract.version,
-            "run": run,
-            "stage": order.stage,
-            "attempt": order.attempt,
-            "token": order.token,
-            "agent": order.agent,
-            "key": key,
-            "traceparent": child(trace),
-            "deadline": timestamp(order.due),
-            "request": order.request,
-        }
-    )
-    return OrderRow(run, order.stage, order.attempt, order.token, deliveries, task)
+    def order(self, run: str, trace: str, decision: Decision) -> tuple[OrderRow, ...]:
+        """Keep a decision's orders; returns those that are to be handed out after the commit."""
+        rows = tuple(self._row(run, trace, order) for order in decision.orders)
+        for row in rows:
+            self._orders[run, row.stage, row.attempt] = row
+        return rows if self._deliveries else ()
+
+    def write(self, connection: sqlite3.Connection) -> None:
+        """Write everything; a repeated event or order is an IntegrityError."""
+        ledger.insert_orders(connection, self._orders.values())
+        ledger.close_orders(connection, self._closed)
+        ledger.append_events(connection, self._events)
+        ledger.save_runs(
+            connection,
+            [
+                (state.status, encode(state.to_json()), state.due(), state.ended_at, run)
+                for run, state in self._states.items()
+            ],
+        )
+
+    def _row(self, run: str, trace: str, order: Order) -> OrderRow:
+        """The order with its task, as an agent will receive it."""
+        task = encode(
+            {
+                "capability": order.capability,
+                "version": self._contracts[order.capability].version,
+                "run": run,
+                "stage": order.stage,
+                "attempt": order.attempt,
+                "token": order.token,
+                "agent": order.agent,
+                "key": f"{run}:{order.stage}:{order.attempt}",
+                "traceparent": child(trace),
+                "deadline": timestamp(order.due),
+                "request": order.request,
+            }
+        )
+        return OrderRow(run, order.stage, order.attempt, order.token, self._deliveries, task)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -85,18 +85,13 @@ def insert_run(connection: sqlite3.Connection, row: RunRow, due: float | None) -
     return number
 
 
-def save_run(  # noqa: PLR0913 - one column an argument
+def save_runs(
     connection: sqlite3.Connection,
-    run: str,
-    *,
-    status: str,
-    state: bytes,
-    due: float | None,
-    ended_at: float | None,
+    rows: Sequence[tuple[str, bytes, float | None, float | None, str]],
 ) -> None:
-    connection.execute(
-        "UPDATE runs SET status = ?, state = ?, due = ?, ended_at = ? WHERE id = ?",
-        (status, state, due, ended_at, run),
+    """Rows are (status, state, due, ended_at, run)."""
+    connection.executemany(
+        "UPDATE runs SET status = ?, state = ?, due = ?, ended_at = ? WHERE id = ?", rows
     )
 
 
@@ -124,22 +119,26 @@ def next_seq(connection: sqlite3.Connection, run: str) -> int:
     return (row[0] or 0) + 1
 
 
-def insert_order(connection: sqlite3.Connection, order: OrderRow) -> None:
-    connection.execute(
+def insert_orders(connection: sqlite3.Connection, orders: Iterable[OrderRow]) -> None:
+    """A second order for an attempt is an IntegrityError."""
+    connection.executemany(
         "INSERT INTO orders (run, stage, attempt, token, status, deliveries, task)"
         " VALUES (?, ?, ?, ?, 'open', ?, ?)",
-        (order.run, order.stage, order.attempt, order.token, order.deliveries, order.task),
+        [
+            (order.run, order.stage, order.attempt, order.token, order.deliveries, order.task)
+            for order in orders
+        ],
     )
 
 
-def close_order(
-    connection: sqlite3.Connection, run: str, stage: str, attempt: int, outcome: bytes | None
+def close_orders(
+    connection: sqlite3.Connection, rows: Sequence[tuple[str, bytes | None, str, str, int]]
 ) -> None:
-    """An order with an outcome is done; without one it was called off."""
-    connection.execute(
+    """Rows are (status, outcome, run, stage, attempt); an order that is closed stays as it is."""
+    connection.executemany(
         "UPDATE orders SET status = ?, outcome = ? WHERE run = ? AND stage = ? AND attempt = ?"
         " AND status = 'open'",
-        ("cancelled" if outcome is None else "done", outcome, run, stage, attempt),
+        rows,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from shipway.telemetry.sink import MiB, RotatingFile
 
 LARGEST = 16 * MiB
 """Bytes of one attempt's log before its older half moves aside to ``<name>.1``."""
+
+
+_EVERY_LEVEL = structlog.make_filtering_bound_logger(10)
 
 
 class _Lines:
@@ -38,8 +42,11 @@ def _as_line(_logger: Any, _method: str, event: EventDict) -> bytes:
 def attempt_log(path: Path, **identity: Any) -> structlog.typing.FilteringBoundLogger:
     """A logger whose every line carries ``identity`` (run, stage, attempt, trace)."""
     logger: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
-        _Lines(path),
-        processors=[*chain(), _as_line],
-        wrapper_class=structlog.make_filtering_bound_logger(10),
-    ).bind(**identity)
+        _Lines(path), processors=_processors(), wrapper_class=_EVERY_LEVEL, **identity
+    )
     return logger
+
+
+@lru_cache(maxsize=1)
+def _processors() -> list[structlog.typing.Processor]:
+    return [*chain(), _as_line]

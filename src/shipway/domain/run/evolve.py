@@ -8,7 +8,7 @@ from typing import Any
 
 from shipway.domain.pipeline import Pipeline
 from shipway.domain.run import events as e
-from shipway.domain.run.state import AskState, RunState, StageState
+from shipway.domain.run.state import AskState, RunState, StageState, changed
 from shipway.domain.states import RunStatus, StageStatus
 
 
@@ -46,58 +46,57 @@ def replay(
 
 def evolve(state: RunState, event: e.Event, at: float) -> RunState:
     """The state after one more event, which happened ``at`` (seconds since the epoch)."""
-    return replace(_changed(state, event, at), seq=state.seq + 1)
+    return changed(state, seq=state.seq + 1, **_changes(state, event, at))
 
 
-def _changed(state: RunState, event: e.Event, at: float) -> RunState:  # noqa: PLR0911 - one arm an event
+def _changes(state: RunState, event: e.Event, at: float) -> dict[str, Any]:  # noqa: PLR0911 - one arm an event
+    """The fields of the run that an event changes."""
     match event:
+        case e.StageQueued(name, _, token):
+            return {**_in_stage(state, name, event, at), "tokens": token}
         case e.RunPaused(reason=reason):
-            return replace(state, paused=True, status=RunStatus.PAUSED, reason=reason, rested_at=at)
+            return {"paused": True, "status": RunStatus.PAUSED, "reason": reason, "rested_at": at}
         case e.RunResumed():
-            return _awake(replace(state, paused=False), at)
+            return {**_awake(state, at), "paused": False}
         case e.RunRested(reason):
-            return replace(state, status=RunStatus.WAITING, reason=reason, rested_at=at)
+            return {"status": RunStatus.WAITING, "reason": reason, "rested_at": at}
         case e.RunWoke():
             return _awake(state, at)
         case e.RunEnded(status, reason):
-            return replace(state, status=status, reason=reason, ended_at=at, rested_at=None)
+            return {"status": status, "reason": reason, "ended_at": at, "rested_at": None}
         case e.InputIgnored():
-            return state
+            return {}
         case e.RunSubmitted():
             raise ValueError("a run is submitted once")
         case e.AskAnswered():
             return _answered(state, event, at)
-        case e.StageQueued(stage, _, token):
-            changed = _put(state, stage, _stage(state.stages[stage], event, at))
-            return replace(changed, tokens=token)
         case _:
-            return _put(state, event.stage, _stage(state.stages[event.stage], event, at))
+            return _in_stage(state, event.stage, event, at)
 
 
-def _awake(state: RunState, at: float) -> RunState:
+def _awake(state: RunState, at: float) -> dict[str, Any]:
     """Running again; the time at rest is given back to the deadline."""
     rested = 0.0 if state.rested_at is None else max(0.0, at - state.rested_at)
-    return replace(
-        state,
-        status=RunStatus.RUNNING,
-        reason=None,
-        rested_at=None,
-        deadline=state.deadline + rested,
-    )
+    return {
+        "status": RunStatus.RUNNING,
+        "reason": None,
+        "rested_at": None,
+        "deadline": state.deadline + rested,
+    }
 
 
-def _put(state: RunState, name: str, stage: StageState) -> RunState:
-    return replace(state, stages={**state.stages, name: stage})
+def _in_stage(state: RunState, name: str, event: e.Event, at: float) -> dict[str, Any]:
+    return {"stages": {**state.stages, name: _stage(state.stages[name], event, at)}}
 
 
-def _answered(state: RunState, event: e.AskAnswered, at: float) -> RunState:
+def _answered(state: RunState, event: e.AskAnswered, at: float) -> dict[str, Any]:
     stage = state.stages[event.stage]
     asks = tuple(_choose(ask, event, at) for ask in stage.asks)
     due = min((ask.deadline for ask in asks if ask.choice is None), default=None)
-    changed = _put(state, event.stage, replace(stage, asks=asks, due=due))
+    stages = {**state.stages, event.stage: changed(stage, asks=asks, due=due)}
     if any(ask.id == event.ask and ask.kind == "clarification" for ask in asks):
-        return replace(changed, answers={**state.answers, event.ask: event.choice})
-    return changed
+        return {"stages": stages, "answers": {**state.answers, event.ask: event.choice}}
+    return {"stages": stages}
 
 
 def _choose(ask: AskState, event: e.AskAnswered, at: float) -> AskState:
@@ -109,9 +108,9 @@ def _choose(ask: AskState, event: e.AskAnswered, at: float) -> AskState:
 def _stage(stage: StageState, event: e.Event, at: float) -> StageState:  # noqa: PLR0911 - one arm an event
     match event:
         case e.StageReadied():
-            return replace(stage, status=StageStatus.READY, due=None, reason=None)
+            return changed(stage, status=StageStatus.READY, due=None, reason=None)
         case e.StageQueued(_, attempt, token, due):
-            return replace(
+            return changed(
                 stage,
                 status=StageStatus.QUEUED,
                 attempt=attempt,
@@ -122,10 +121,10 @@ def _stage(stage: StageState, event: e.Event, at: float) -> StageState:  # noqa:
                 reason=None,
             )
         case e.StageStarted(_, _, due):
-            return replace(stage, status=StageStatus.RUNNING, started_at=at, due=due)
+            return changed(stage, status=StageStatus.RUNNING, started_at=at, due=due)
         case e.StagePassed(_, _, result, started_at):
             began = stage.started_at if started_at is None else started_at
-            return replace(
+            return changed(
                 stage,
                 status=StageStatus.PASSED,
                 result=result,
@@ -138,7 +137,7 @@ def _stage(stage: StageState, event: e.Event, at: float) -> StageState:  # noqa:
         case e.AttemptFailed():
             return _failed(stage, event, at)
         case e.AttemptInterrupted(_, _, why, suspect):
-            return replace(
+            return changed(
                 stage,
                 status=StageStatus.READY,
                 reason=why,
@@ -146,7 +145,7 @@ def _stage(stage: StageState, event: e.Event, at: float) -> StageState:  # noqa:
                 interruptions=stage.interruptions + suspect,
             )
         case e.StageSkipped(_, reason, unneeded):
-            return replace(
+            return changed(
                 stage,
                 status=StageStatus.SKIPPED,
                 reason=reason,
@@ -157,7 +156,7 @@ def _stage(stage: StageState, event: e.Event, at: float) -> StageState:  # noqa:
         case e.StageAsked(_, asks):
             return _asked(stage, asks)
         case e.StageCancelled(_, _, reason):
-            return replace(
+            return changed(
                 stage, status=StageStatus.CANCELLED, reason=reason, ended_at=at, due=None
             )
         case _:
@@ -166,7 +165,7 @@ def _stage(stage: StageState, event: e.Event, at: float) -> StageState:  # noqa:
 
 def _failed(stage: StageState, event: e.AttemptFailed, at: float) -> StageState:
     began = stage.started_at if event.started_at is None else event.started_at
-    failed = replace(
+    failed = changed(
         stage,
         failures=stage.failures + 1,
         error=event.error,
@@ -175,13 +174,13 @@ def _failed(stage: StageState, event: e.AttemptFailed, at: float) -> StageState:
         reason=str(event.error.get("message", "")),
     )
     if event.retry_at is None:
-        return replace(failed, status=StageStatus.FAILED, ended_at=at, due=None)
-    return replace(failed, status=StageStatus.WAITING, due=event.retry_at)
+        return changed(failed, status=StageStatus.FAILED, ended_at=at, due=None)
+    return changed(failed, status=StageStatus.WAITING, due=event.retry_at)
 
 
 def _asked(stage: StageState, asks: tuple[AskState, ...]) -> StageState:
     new = {ask.id for ask in asks}
-    return replace(
+    return changed(
         stage,
         status=StageStatus.WAITING,
         asks=(*(ask for ask in stage.asks if ask.id not in new), *asks),

@@ -26,29 +26,37 @@ def settle(draft: Draft) -> None:
 
 
 def _move_one_round(draft: Draft) -> bool:
-    before = len(draft.events)
+    """Visit each stage once; True if one was skipped, which may free a stage visited before."""
+    skipped = False
     for stage in draft.state.pipeline.stages:
         status = draft.state.stages[stage.id].status
         if status is StageStatus.PENDING:
-            _consider(draft, stage)
-        elif status is StageStatus.READY:
+            skipped |= _consider(draft, stage)
+            status = draft.state.stages[stage.id].status
+        if status is StageStatus.READY:
             _start(draft, stage)
-    return len(draft.events) > before
+    return skipped
 
 
-def _consider(draft: Draft, stage: Stage) -> None:
-    needed = [_met(need, draft.state.stages[need.stage]) for need in stage.needs]
-    if None in needed:
-        return
-    if False in needed:
-        missed = next(need for need, met in zip(stage.needs, needed, strict=True) if met is False)
-        status = draft.state.stages[missed.stage].status
-        why = f"{missed.stage} is {status}, and {stage.id} needs its {missed.on}"
+def _consider(draft: Draft, stage: Stage) -> bool:
+    """Ready or skip a stage whose dependencies are over; True if it was skipped."""
+    unmet = None
+    for need in stage.needs:
+        met = _met(need, draft.state.stages[need.stage])
+        if met is None:
+            return False
+        if not met:
+            unmet = unmet or need
+    if unmet is not None:
+        status = draft.state.stages[unmet.stage].status
+        why = f"{unmet.stage} is {status}, and {stage.id} needs its {unmet.on}"
         draft.emit(e.StageSkipped(stage.id, why, unneeded=False))
-    elif stage.when is not None and not holds(stage.when, draft.state.values()):
+        return True
+    if stage.when is not None and not holds(stage.when, draft.state.values()):
         draft.emit(e.StageSkipped(stage.id, "its condition does not hold", unneeded=True))
-    else:
-        draft.emit(e.StageReadied(stage.id))
+        return True
+    draft.emit(e.StageReadied(stage.id))
+    return False
 
 
 def _met(need: Dependency, stage: StageState) -> bool | None:
@@ -89,9 +97,10 @@ def _allowed(draft: Draft, stage: Stage) -> bool:
     for ask in open_asks:
         if ask.id in accepted and ask.accept is not None:
             draft.emit(e.AskAnswered(stage.id, ask.id, ask.accept, "submission"))
-    if not draft.state.stages[stage.id].open_asks:
-        draft.emit(e.StageReadied(stage.id))
-    return False
+    if draft.state.stages[stage.id].open_asks:
+        return False
+    draft.emit(e.StageReadied(stage.id))
+    return True
 
 
 def _ask(rule: AskRule, values: Mapping[str, Any], draft: Draft) -> AskState:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from shipway.domain.pipeline import Pipeline
 from shipway.domain.states import RunStatus, StageStatus
@@ -134,6 +134,23 @@ class RunState:
             "paused": self.paused,
             "answers": self.answers,
         }
+
+
+Changed = TypeVar("Changed", StageState, RunState)
+
+
+def changed(value: Changed, **fields: Any) -> Changed:
+    """``dataclasses.replace`` without its checks, which are most of the cost of an event."""
+    new = object.__new__(type(value))
+    for name, slot in _SLOTS[type(value)]:
+        slot.__set__(new, fields[name] if name in fields else slot.__get__(value))
+    return new
+
+
+_SLOTS: dict[type, list[tuple[str, Any]]] = {
+    kind: [(name, getattr(kind, name)) for name in kind.__slots__]
+    for kind in (StageState, RunState)
+}
 
 
 def from_json(
