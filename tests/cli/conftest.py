@@ -33,7 +33,7 @@ def make_run() -> Callable[..., RunDetail]:
             pipeline="service",
             title=given.pop("title", "Library API"),
             claim=Claim.FEATURE,
-            repository=given.pop("repository", "/home/ada/library"),
+            repository=given.pop("repository", "/srv/ada/library"),
             created_at=START,
             ended_at=None,
             seconds=given.pop("seconds", 102.0),

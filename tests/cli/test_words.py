@@ -213,7 +213,7 @@ def test_a_path_is_never_broken_and_prose_wraps_below_itself(monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
     monkeypatch.setenv("TERM", "xterm")
     out = Terminal()
-    path = "/home/ada/" + "x" * 60
+    path = "/srv/ada/" + "x" * 60
     prose = [Part("it is a long sentence that does not fit on one line of it")]
     Screen(out, "never").fields([Field("report", [Part(path)]), Field("why", prose, prose=True)])
     lines = ESCAPE.sub("", out.getvalue()).splitlines()

@@ -53,13 +53,10 @@ def follow(system: System, run: str, output: Output, wish: Wish) -> int:
     screen = Screen(sys.stderr if output.json else sys.stdout, output.color)
     quiet = wish.quiet or (output.json and not screen.live)
     foot = "Ctrl-C stops it in good order" if wish.carry else "Ctrl-C stops watching, not the run"
-    detail = None
     with system.host() as host:
         try:
             with progress_for(screen, foot, quiet=quiet) as progress:
                 detail = _waited(system, host, run, progress, wish)
-        except TimeoutError:
-            pass  # told below, once the picture is put away
         except (KeyboardInterrupt, Terminated) as stop:
             return _stopped(system, host, run, stop, carry=wish.carry)
     if detail is None:
@@ -68,23 +65,31 @@ def follow(system: System, run: str, output: Output, wish: Wish) -> int:
     return exit_code(detail)
 
 
-def _waited(system: System, host: Host, run: str, progress: Progress, wish: Wish) -> RunDetail:
-    """Until it is over, or rests; with ``--wait`` also through its questions."""
+def _waited(
+    system: System, host: Host, run: str, progress: Progress, wish: Wish
+) -> RunDetail | None:
+    """Until it is over, or rests; with ``--wait`` also through its questions. None: time is up."""
     end = None if wish.timeout is None else time.monotonic() + wish.timeout
     while True:
         left = None if end is None else max(0.0, end - time.monotonic())
-        detail = host.wait(run, on_change=progress.update, timeout=left)
+        try:
+            detail = host.wait(run, on_change=progress.update, timeout=left)
+        except TimeoutError:
+            return None
         progress.update(detail)
         if detail.summary.status.is_final or not wish.wait:
             return detail
-        _until_answered(system, run, end)
+        if not _answered(system, run, end):
+            return None
 
 
-def _until_answered(system: System, run: str, end: float | None) -> None:
-    while system.queries.run(run).summary.status.value in {"waiting", "paused"}:
+def _answered(system: System, run: str, end: float | None) -> bool:
+    """Wait until the run no longer rests; False when the time is up first."""
+    while system.queries.status(run).value in {"waiting", "paused"}:
         if end is not None and time.monotonic() >= end:
-            raise TimeoutError
+            return False
         time.sleep(_LOOK_AGAIN)
+    return True
 
 
 def exit_code(detail: RunDetail) -> int:

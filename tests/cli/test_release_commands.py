@@ -1,0 +1,83 @@
+"""``shipway release``: a real service behind a real supervisor, managed from the terminal."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shipway.release.record import Timing
+from shipway.release.releases import Candidate, Releases
+
+SERVICE = Path(__file__).resolve().parents[1] / "release" / "service"
+
+
+def candidate(version: str) -> Candidate:
+    def fill(tree: Path) -> None:
+        shutil.copytree(SERVICE, tree, dirs_exist_ok=True)
+        (tree / "behaviour.json").write_text(json.dumps({"version": version}))
+
+    commit = version.encode().hex().ljust(40, "0")[:40]
+    timing = Timing(healthy_within=10.0, observe=0.1, drain=2.0, stop=2.0)
+    secrets = {"DEMO_API_KEYS": "api_key", "DEMO_USERS": "basic"}
+    return Candidate("demo", "run-1", commit, "f" * 40, fill, secrets=secrets, timing=timing)
+
+
+@pytest.fixture
+def releases(home: Path) -> Iterator[Releases]:
+    found = Releases(home)
+    found.deploy(candidate("one"))
+    found.deploy(candidate("two"))
+    yield found
+    found.stop(all=True)
+
+
+def answers(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/health")
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+def test_releases_are_listed_viewed_rolled_back_and_stopped(shipway, releases):
+    rows = json.loads(shipway("release", "list", "--json").stdout)
+    assert [row["status"] for row in rows] == ["live", "standby"]
+    newest, oldest = rows
+    text = shipway("release", "list").stdout
+    assert text.splitlines()[0].split()[:3] == ["RELEASE", "SERVICE", "STATE"]
+    assert "live" in text
+    assert answers(newest["port"])
+
+    viewed = json.loads(shipway("release", "view", "demo", "--json").stdout)
+    assert viewed["id"] == newest["id"]
+    assert "health" in shipway("release", "view", newest["id"][:8]).stdout
+
+    back = shipway("release", "rollback", "demo")
+    assert (back.returncode, oldest["id"] in back.stdout) == (0, True)
+    assert json.loads(shipway("release", "view", "demo", "--json").stdout)["id"] == oldest["id"]
+
+    stopped = shipway("release", "stop", "demo")
+    assert stopped.stdout == f"demo {oldest['id']} stopped\n"
+    assert not answers(newest["port"])
+    assert json.loads(shipway("release", "stop", "--all", "--json").stdout) == []
+
+
+def test_a_release_that_is_not_there_says_which_may_have_been_meant(shipway, releases):
+    done = shipway("release", "stop", "dmeo")
+    assert done.returncode == 6
+    assert "did you mean demo?" in done.stderr
+    assert shipway("release", "rollback", "dmeo").returncode == 6
+
+
+def test_with_nothing_deployed_the_lists_are_empty_and_say_so(shipway):
+    assert json.loads(shipway("release", "list", "--json").stdout) == []
+    assert "nothing is deployed" in shipway("release", "list").stderr
+    assert shipway("release", "view", "x").returncode == 6
