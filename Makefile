@@ -51,7 +51,8 @@ format: .venv/.dev ## put code into the house's layout
 	@.venv/bin/python -m ruff format
 
 bench: .venv/.dev ## time from requirement to deployed, and the heart alone
-	@.venv/bin/python -m bench
+	@.venv/bin/python bench/river.py
+	@.venv/bin/python bench/heart.py
 
 lock: ## resolve and pin every dependency again
 	@python=$$(sh requirements/choose-python "$(PYTHON)") && rm -rf .cache/lock && "$$python" -m venv .cache/lock
