@@ -32,7 +32,7 @@ def view(command: Command, hidden: Iterable[Path], uid: int | None) -> View:
     """
     writable = tuple(_existing(path).resolve() for path in command.writable)
     wanted = [*command.readable, command.cwd]
-    wanted += interpreters([command.argv[0], *command.env.get("PATH", "").split(":")])
+    wanted += interpreters(_named_paths(command))
     readable = [_existing(path) for path in wanted]
     readable += [path.resolve() for path in readable]
     covers = {*_homes(), Path("/run"), *(Path(path).resolve() for path in hidden)}
@@ -76,25 +76,38 @@ def _closed_to(path: Path, uid: int) -> list[Path]:
     return []
 
 
+def _named_paths(command: Command) -> list[str]:
+    """Every absolute path in the arguments and the environment of a command."""
+    words = [*command.argv, *command.env.values()]
+    parts = [part for word in words for part in word.replace("=", ":").split(":")]
+    return [part for part in parts if part.startswith("/") and "\0" not in part]
+
+
 def interpreters(places: Iterable[str]) -> list[Path]:
-    """The virtual environments and Python installations that these programs or folders are in."""
+    """The virtual environments and Python installations that these paths lie in."""
     found: list[Path] = []
-    for place in places:
-        if not place.startswith("/"):
-            continue
-        folder = Path(place) if Path(place).is_dir() else Path(place).parent
-        if (folder.parent / "pyvenv.cfg").is_file():
-            found.append(folder.parent)
-        program = folder / "python3" if Path(place).is_dir() else Path(place)
-        for hop in (program, folder / "python3"):
-            found += _installations(hop)
+    for place in dict.fromkeys(Path(place) for place in places):
+        for folder in (place, *place.parents):
+            if _is_file(folder / "pyvenv.cfg"):
+                found += [folder, *_installations(folder / "bin" / "python3")]
+                break
+        found += _installations(place)
     return list(dict.fromkeys(found))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a word that is too long for a path, a folder that lets nobody in
+        return False
 
 
 def _installations(program: Path) -> list[Path]:
     """Follow a link to an interpreter step by step: each step's path must exist inside as well."""
     found = []
     for _ in range(10):
+        if not _is_file(program):
+            break
         prefix = program.parent.parent
         if any(prefix.glob("lib/python3.*/os.py")):
             found += [prefix, prefix.resolve()]

@@ -1,0 +1,247 @@
+"""Python environments for gates and candidates: built once in a fence, kept by digest, never moved."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from shipway.errors import CommandError, ResourceError
+from shipway.workspace import pipsettings, requirements
+from shipway.workspace.fence import Command, Fence, Finished, Limits
+from shipway.workspace.requirements import Requirements
+
+_KIND = "venv-1"
+_LIMITS = Limits(seconds=900, disk_mb=8192, file_mb=4096, processes=256, tmp_mb=2048)
+_POLL_S = 0.1
+_UNUSED_S = 30 * 24 * 3600.0
+_ASK = "import sys, sysconfig; print(sys.implementation.cache_tag, sys.version, sysconfig.get_platform())"
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """A virtual environment at its place for good. In a fence it is readable and cannot change."""
+
+    path: Path
+    digest: str
+
+    @property
+    def python(self) -> Path:
+        return self.bin("python")
+
+    def bin(self, name: str) -> Path:
+        """The place of a program of the environment, whether or not it is there."""
+        return self.path / "bin" / name
+
+
+class Environments:
+    """Environments below a cache directory, shared by all processes on this machine.
+
+    A finished one has a file beside it that says so, which nothing inside a fence can write: a
+    build that was cut off is recognised by that, and done again.
+    """
+
+    def __init__(self, cache: Path, fence: Fence, python: Path) -> None:
+        self._root = cache / "environments"
+        self._downloads = cache / "pip"
+        self._fence = fence
+        self._python = python
+        self._facts: str | None = None
+
+    def build(
+        self,
+        files: Sequence[Path],
+        *,
+        say: Say | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Environment:
+        """An environment with all that the files ask for; from the cache when it was built before.
+
+        Raises CommandError with the end of pip's output when it cannot be built, ResourceError on
+        a full disk, RepositoryError or UnimplementedError for files that cannot be followed.
+        """
+        wanted = [requirements.read(path) for path in files]
+        digest = self._digest(wanted)
+        environment = Environment(self._root / digest[:24], digest)
+        done = environment.path.with_suffix(".ready")
+        if self._is_ready(environment, done):
+            return environment
+        self._root.mkdir(parents=True, exist_ok=True)
+        with _lock(environment.path.with_suffix(".lock"), say, cancel):
+            if not self._is_ready(environment, done):
+                self._drop_unused()
+                done.unlink(missing_ok=True)
+                _remove(environment.path)
+                self._make(environment, wanted, say, cancel)
+                done.write_text(f"{digest}\n")
+        return environment
+
+    def _digest(self, wanted: list[Requirements]) -> str:
+        if self._facts is None:
+            asked = subprocess.run(
+                [self._python, "-I", "-S", "-c", _ASK],
+                capture_output=True, check=False, text=True, timeout=30,
+            )  # fmt: skip
+            if asked.returncode:
+                raise CommandError(
+                    f"{self._python} does not run",
+                    hint="set SHIPWAY_PYTHON to a Python 3.11 or newer",
+                )
+            self._facts = asked.stdout
+        parts = [_KIND, self._facts]
+        parts += [text for one in wanted for text in (one.text, one.constraints)]
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+    def _is_ready(self, environment: Environment, done: Path) -> bool:
+        if not done.is_file() or not environment.python.exists():
+            return False
+        with contextlib.suppress(OSError):  # only tells how long ago it was used
+            os.utime(done)
+        return True
+
+    # -- building -----------------------------------------------------------------------------
+
+    def _make(
+        self,
+        environment: Environment,
+        wanted: list[Requirements],
+        say: Say | None,
+        cancel: threading.Event | None,
+    ) -> None:
+        tell = say or (lambda _line: None)
+        path = environment.path
+        path.mkdir(mode=0o755)
+        path.chmod(0o755)
+        tell("creating a Python environment")
+        self._run([str(self._python), "-m", "venv", str(path)], environment, tell, cancel)
+        # Files with hashes first, on their own: pip takes them for all files of a call or for none.
+        for hashed in (True, False):
+            group = [one for one in wanted if one.hashed is hashed and one.text]
+            if group:
+                self._install(environment, group, tell, cancel)
+        shutil.rmtree(path / ".shipway")
+
+    def _install(
+        self,
+        environment: Environment,
+        group: list[Requirements],
+        tell: Say,
+        cancel: threading.Event | None,
+    ) -> None:
+        inputs = environment.path / ".shipway"
+        argv = [str(environment.python), "-m", "pip", "install", "--progress-bar", "off"]
+        argv += ["--no-warn-script-location"]
+        argv += ["--require-hashes"] if group[0].hashed else []
+        for number, one in enumerate(group):
+            argv += ["-r", str(_written(inputs / f"{number}.txt", one.text))]
+            if one.constraints:
+                argv += ["-c", str(_written(inputs / f"{number}-constraints.txt", one.constraints))]
+        self._run(argv, environment, tell, cancel, cached=group[0].hashed)
+
+    def _run(
+        self,
+        argv: list[str],
+        environment: Environment,
+        tell: Say,
+        cancel: threading.Event | None,
+        *,
+        cached: bool = False,
+    ) -> None:
+        """One step in the fence. Downloads are only kept where hashes say what they must be."""
+        configuration = pipsettings.configuration()
+        variables = pipsettings.environment()
+        inputs = environment.path / ".shipway"
+        inputs.mkdir(exist_ok=True)
+        variables["PIP_CONFIG_FILE"] = str(_written(inputs / "pip.conf", configuration))
+        if cached:
+            self._downloads.mkdir(parents=True, exist_ok=True)
+            variables["PIP_CACHE_DIR"] = str(self._downloads)
+        else:
+            variables["PIP_NO_CACHE_DIR"] = "1"
+        done = self._fence.run(
+            Command(
+                tuple(argv),
+                environment.path,
+                writable=(environment.path, self._downloads) if cached else (environment.path,),
+                readable=tuple(pipsettings.readable(variables, configuration)),
+                env=variables,
+                network=True,
+                limits=_LIMITS,
+            ),
+            cancel=cancel,
+            on_line=lambda line: _progress(line, tell),
+        )
+        if not done.ok:
+            raise _failure(done)
+
+    def _drop_unused(self) -> None:
+        """Remove environments that nobody asked for in a month."""
+        oldest = time.time() - _UNUSED_S
+        for done in self._root.glob("*.ready"):
+            if done.stat().st_mtime < oldest:
+                done.unlink(missing_ok=True)
+                _remove(done.with_suffix(""))
+
+
+def _written(path: Path, text: str) -> Path:
+    path.write_text(text)
+    path.chmod(0o600)
+    return path
+
+
+def _remove(path: Path) -> None:
+    """Remove a directory at once for all who look, then its files at leisure."""
+    if path.exists():
+        gone = path.with_name(f"{path.name}.gone-{os.getpid()}-{time.monotonic_ns()}")
+        path.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _lock(path: Path, say: Say | None, cancel: threading.Event | None) -> Iterator[None]:
+    """Held by one process at a time; the kernel lets go of it when that process dies."""
+    with path.open("a") as handle:
+        told = False
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if cancel is not None and cancel.is_set():
+                    raise CommandError("building the environment was cancelled") from None
+                if say is not None and not told:
+                    say("waiting for another run that builds the same environment")
+                    told = True
+                time.sleep(_POLL_S)
+        yield
+
+
+def _progress(line: str, tell: Say) -> None:
+    words = line.split()
+    if line.startswith("Collecting ") and len(words) > 1:
+        tell(f"fetching {words[1]}")
+    elif line.startswith("Installing collected packages"):
+        tell("installing packages")
+
+
+def _failure(done: Finished) -> CommandError | ResourceError:
+    tail = done.tail()
+    if "No space left on device" in tail:
+        return ResourceError("the disk is full while an environment is built", hint="make room")
+    said = [line for line in tail.splitlines() if line.startswith("ERROR:")]
+    reason = said[-1].removeprefix("ERROR:").strip() if said else f"the command {done.why()}"
+    return CommandError(
+        f"the Python environment cannot be built: {reason}",
+        hint="see that pip can install these requirements here: pip install -r FILE",
+        details={"log_tail": tail},
+    )

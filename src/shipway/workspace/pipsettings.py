@@ -1,0 +1,64 @@
+"""How this machine's pip is told where packages come from, carried into the fence."""
+
+from __future__ import annotations
+
+import configparser
+import io
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+_PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
+_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+# Ours to say: where pip keeps its cache, and what it may not ask or install elsewhere.
+_OURS = {"PIP_CONFIG_FILE", "PIP_CACHE_DIR", "PIP_NO_CACHE_DIR", "PIP_TARGET", "PIP_PREFIX"}
+_OURS |= {"PIP_USER", "PIP_ROOT", "PIP_REQUIRE_VIRTUALENV", "PIP_PYTHON", "PIP_LOG"}
+
+
+def environment() -> dict[str, str]:
+    """pip's own variables, proxies and certificates, as they are set for us."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if (name.startswith("PIP_") and name not in _OURS)
+        or name.lower() in _PROXIES
+        or name in _CERTIFICATES
+    }
+    return kept | {"PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+
+
+def configuration() -> str:
+    """The user's configuration files as one, since their places are hidden in the fence.
+
+    The machine's own file, below ``/etc``, is found there as anywhere.
+    """
+    named = os.environ.get("PIP_CONFIG_FILE")
+    if named == os.devnull:
+        return ""
+    home = Path.home()
+    config_home = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
+    files = [home / ".pip" / "pip.conf", config_home / "pip" / "pip.conf"]
+    merged = configparser.RawConfigParser(strict=False)
+    merged.read([*files, named] if named else files, encoding="utf-8")
+    text = io.StringIO()
+    merged.write(text)
+    return text.getvalue()
+
+
+def readable(variables: Mapping[str, str], configuration: str) -> list[Path]:
+    """The files and directories that these settings name, such as places with wheels."""
+    return sorted({path for path in _named(variables, configuration) if path.exists()})
+
+
+def _named(variables: Mapping[str, str], configuration: str) -> Iterator[Path]:
+    parser = configparser.RawConfigParser(strict=False)
+    parser.read_string(configuration)
+    machine = configparser.RawConfigParser(strict=False)
+    machine.read("/etc/pip.conf", encoding="utf-8")
+    values = list(variables.values())
+    for one in (parser, machine):
+        values += [value for section in one.sections() for _, value in one.items(section)]
+    for word in (word for value in values for word in value.split()):
+        path = Path(word.removeprefix("file://")).expanduser()
+        if path.is_absolute() and len(path.parts) > 2:
+            yield path
