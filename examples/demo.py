@@ -64,7 +64,11 @@ def expect(what: str, found: Any, wanted: Any) -> None:
 def shipway(*words: str) -> Any:
     """What a command prints with --json."""
     done = subprocess.run(
-        [str(SHIPWAY), *words, "--json"], env=ENVIRONMENT, capture_output=True, text=True, check=False
+        [str(SHIPWAY), *words, "--json"],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise BrokenPromiseError(f"shipway {' '.join(words)}: {done.stderr.strip()}")

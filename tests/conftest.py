@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import subprocess
 import sys
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,8 +20,8 @@ from pydantic import BaseModel
 from shipway.agents.agent import Desk
 from shipway.config import Settings
 from shipway.contracts.envelope import Task
-from shipway.contracts.model import ArtifactRef
-from shipway.errors import NotFoundError
+from shipway.engine.places import Places
+from shipway.store.artifacts import ArtifactStore
 
 ROOT = Path(__file__).resolve().parent.parent
 WHEN = "2026-01-02T03:04:05+00:00"
@@ -61,45 +59,14 @@ def settings(home: Path) -> Settings:
 # -- an agent's desk --------------------------------------------------------------------------
 
 
-class DirectoryArtifacts:
-    """The Artifacts protocol on a plain directory, one file per digest."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        root.mkdir(parents=True, exist_ok=True)
-
-    def put(self, data: bytes, name: str, media_type: str) -> ArtifactRef:
-        sha256 = hashlib.sha256(data).hexdigest()
-        partial = self.root / f"{sha256}.{uuid.uuid4().hex}"
-        partial.write_bytes(data)
-        partial.replace(self.root / sha256)
-        return ArtifactRef(name=name, sha256=sha256, size=len(data), media_type=media_type)
-
-    def put_file(self, path: Path, name: str, media_type: str) -> ArtifactRef:
-        return self.put(path.read_bytes(), name, media_type)
-
-    def read(self, ref: ArtifactRef) -> bytes:
-        data = self.path(ref).read_bytes()
-        if hashlib.sha256(data).hexdigest() != ref.sha256:
-            raise NotFoundError(f"artifact {ref.name} is damaged")
-        return data
-
-    def path(self, ref: ArtifactRef) -> Path:
-        path = self.root / ref.sha256
-        if not path.is_file():
-            raise NotFoundError(f"artifact {ref.name} is not in the store")
-        return path
+@pytest.fixture
+def artifacts(settings: Settings) -> ArtifactStore:
+    """The store that a system on this home uses."""
+    return ArtifactStore(Places(settings.home).artifacts)
 
 
 @pytest.fixture
-def artifacts(home: Path) -> DirectoryArtifacts:
-    return DirectoryArtifacts(home / "artifacts")
-
-
-@pytest.fixture
-def make_desk(
-    tmp_path: Path, settings: Settings, artifacts: DirectoryArtifacts
-) -> Callable[..., Desk]:
+def make_desk(tmp_path: Path, settings: Settings, artifacts: ArtifactStore) -> Callable[..., Desk]:
     """Builds desks: ``make_desk("plan", request)``; the same hub and artifacts for all of a test.
 
     ``request`` is the contract's request model or a JSON object; any field of Task or Desk can be
@@ -133,7 +100,7 @@ def make_desk(
             "task": task,
             "artifacts": artifacts,
             "work": work,
-            "hub": settings.home / "hubs" / f"{run}.git",
+            "hub": Places(settings.home).hub(run),
             "home": settings.home,
             "log": structlog.get_logger().bind(run=run, stage=stage, attempt=attempt),
             "say": lambda _line: None,

@@ -129,7 +129,9 @@ def _says_nothing(node: ast.stmt) -> bool:
 # -- portability ------------------------------------------------------------------------------
 
 _HOSTS = re.compile(
-    "|".join(["pypi" + r"\.(?:org|io|python)", "python" + r"hosted\.org", "npm" + r"js\.(?:org|com)"]),
+    "|".join(
+        ["pypi" + r"\.(?:org|io|python)", "python" + r"hosted\.org", "npm" + r"js\.(?:org|com)"]
+    ),
     re.IGNORECASE,
 )
 _PLACES = re.compile(r"/home/\w+/|/Users/\w+|/root/[\w.]|/work/\w")
@@ -170,7 +172,9 @@ def neighbours(name: str, text: str) -> Iterator[str]:
     """Each third party is known by one room; the domain knows nobody and touches nothing."""
     if not (name.startswith("src/shipway/") and is_python(name)):
         return
-    module = name.removeprefix("src/").removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+    module = (
+        name.removeprefix("src/").removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+    )
     pure = any(_within(module, room) for room in PURE)
     for line, imported in _imports(text):
         rooms = KNOWN_BY.get(imported)

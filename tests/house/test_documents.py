@@ -105,7 +105,9 @@ def test_every_promise_names_a_test_that_exists():
 )
 def test_a_promise_without_a_test_is_caught(cell):
     assert missing_tests(f"| it works | {cell} |")
-    assert not missing_tests("`tests/house/test_documents.py::test_a_promise_without_a_test_is_caught`")
+    assert not missing_tests(
+        "`tests/house/test_documents.py::test_a_promise_without_a_test_is_caught`"
+    )
 
 
 # -- links and commands -----------------------------------------------------------------------

@@ -29,7 +29,9 @@ def loose(text):
     return [
         pin
         for pin in pins(text)
-        if not re.match(r"[\w.-]+(\[[\w,-]+\])?==[\w.!+-]+(\s*;[^\\]*?)?\s+--hash=sha256:[0-9a-f]{64}", pin)
+        if not re.match(
+            r"[\w.-]+(\[[\w,-]+\])?==[\w.!+-]+(\s*;[^\\]*?)?\s+--hash=sha256:[0-9a-f]{64}", pin
+        )
         or "://" in pin
     ]
 

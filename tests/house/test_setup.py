@@ -101,7 +101,9 @@ def test_the_command_works_from_a_path_with_a_space_and_through_a_link(tmp_path)
             text=True,
             check=False,
         )
-        assert (done.returncode, done.stdout) == (0, f"shipway {shipway.__version__}\n"), done.stderr
+        assert (done.returncode, done.stdout) == (0, f"shipway {shipway.__version__}\n"), (
+            done.stderr
+        )
 
 
 def test_a_package_of_the_same_name_where_the_user_stands_is_not_imported(tmp_path):

@@ -224,4 +224,6 @@ def test_a_secret_in_a_model_is_read_from_text_and_written_as_the_mask():
 def test_names_of_secrets():
     names = ["password", "DB_PASSWORD", "apiKey", "x-api-key", "access_token", "client-secret"]
     assert all(map(is_secret_name, names))
-    assert not any(map(is_secret_name, ["key", "passed", "tokenizer", "keyboard", "author", "name"]))
+    assert not any(
+        map(is_secret_name, ["key", "passed", "tokenizer", "keyboard", "author", "name"])
+    )

@@ -44,9 +44,12 @@ _PEM = re.compile(
 _URL = re.compile(r"(?<=://)(?:[^\s/?#\"'@:]{0,256}:[^\s/?#\"']{1,512}|[^\s/?#\"'@:]{16,512})(?=@)")
 _SCHEME = re.compile(r"\b(bearer|basic|token)(\s{1,4})([A-Za-z0-9._~+/=-]{6,8192})", re.IGNORECASE)
 _HEADER = re.compile(
-    r"(authorization|cookie)([\"']?\s{0,4}[:=]\s{0,4}(?-i:b(?=[\"']))?[\"']?)([^\r\n\"']{1,8192})", re.IGNORECASE
+    r"(authorization|cookie)([\"']?\s{0,4}[:=]\s{0,4}(?-i:b(?=[\"']))?[\"']?)([^\r\n\"']{1,8192})",
+    re.IGNORECASE,
 )
-_HEADER_SCHEMES = frozenset("basic bearer token digest negotiate apikey aws4-hmac-sha256 dpop".split())
+_HEADER_SCHEMES = frozenset(
+    "basic bearer token digest negotiate apikey aws4-hmac-sha256 dpop".split()
+)
 _QUOTED = r"\"[^\"\r\n]{1,4096}\"|'[^'\r\n]{1,4096}'"
 _WORDS = (
     r"pass(?:word|wd|phrase|code)|\bpwd\b|secret(?!s\b)|token(?!s|iz|_count|_type)|api[_-]?key"
