@@ -85,7 +85,7 @@ def _stage(name: str, *needs: str) -> Stage:
     return Stage(
         id=name,
         capability="noop",
-        agent="default",
+        agent="builtin",
         needs=tuple(Dependency(need) for need in needs),
         inputs={"seen": InputRef(needs[0], ("said",))} if needs else {},
         gates=("noop",),

@@ -46,7 +46,7 @@ class System:
 
     @contextmanager
     def host(self) -> Iterator[Host]:
-        with Host(self._engine, self.commands, self.queries) as host:
+        with Host(self._engine, self.commands, self.queries, self._places) as host:
             yield host
 
     def detach(self, _run: str) -> None:

@@ -39,7 +39,7 @@ def _stage(draw: st.DrawFn, index: int) -> Stage:
     return Stage(
         id=f"s{index}",
         capability="work",
-        agent="default",
+        agent="builtin",
         needs=dependencies,
         when=when,
         asks=asks,

@@ -49,7 +49,7 @@ def stage(name: str, *needs: str, **options: Any) -> Stage:
     return Stage(
         id=name,
         capability="work",
-        agent="default",
+        agent="builtin",
         needs=tuple(Dependency(need) for need in needs),
         inputs={
             "answers": InputRef("run", ("answers",)),

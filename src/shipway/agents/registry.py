@@ -17,9 +17,9 @@ class Registry:
             self._agents.setdefault(agent.capability, {})[agent.name] = agent
 
     def find(self, capability: str, slot: str) -> Agent:
-        """The agent for a slot (``default`` is the first); raises NotFoundError."""
+        """The agent for a slot (``builtin`` is the first); raises NotFoundError."""
         known = self._agents.get(capability, {})
-        agent = next(iter(known.values()), None) if slot == "default" else known.get(slot)
+        agent = next(iter(known.values()), None) if slot == "builtin" else known.get(slot)
         if agent is None:
             names = ", ".join(known) or "none"
             raise NotFoundError(

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from types import FrameType
 
@@ -25,6 +26,7 @@ _LOOK_EVERY = 0.05
 _IDLE_FOR = 1.0
 _LOOK_AGAIN = 0.25
 _STARTS_WITHIN = 15.0
+_REPORT_WITHIN = 5.0
 _RESTING = {RunStatus.WAITING, RunStatus.PAUSED}
 
 
@@ -74,8 +76,11 @@ class EngineProcess:
 class Host:
     """A person's view of the engine: it lives as long as there is something to wait for."""
 
-    def __init__(self, engine: EngineProcess, commands: Commands, queries: Queries) -> None:
+    def __init__(
+        self, engine: EngineProcess, commands: Commands, queries: Queries, places: Places
+    ) -> None:
         self._engine = engine
+        self._places = places
         self._commands = commands
         self._queries = queries
         self._watched: str | None = None
@@ -94,11 +99,27 @@ class Host:
                 seen = version
                 on_change(self._queries.run(run))
             if status.is_final or status in _RESTING:
-                return self._queries.run(run)
+                return self._reported(run)
             self._engine.ensure()
             if give_up is not None and time.monotonic() > give_up:
                 raise TimeoutError
             time.sleep(_LOOK_EVERY)
+
+    def _reported(self, run: str) -> RunDetail:
+        """The run as it stands, once its report says so too (or after a while without it)."""
+        detail = self._queries.run(run)
+        if detail.summary.status is RunStatus.PAUSED:
+            return detail
+        changed = detail.summary.ended_at or detail.summary.created_at
+        since = datetime.fromisoformat(changed).timestamp()
+        report = self._places.report(run)
+        give_up = time.monotonic() + _REPORT_WITHIN
+        while time.monotonic() < give_up:
+            if report.exists() and report.stat().st_mtime >= since:
+                break
+            self._engine.ensure()
+            time.sleep(_LOOK_EVERY)
+        return detail
 
     def drain(self, grace: float = 10.0) -> None:
         """Pause the watched run: what is in hand may finish within ``grace`` seconds."""

@@ -53,3 +53,6 @@ class Places:
 
     def evidence(self, run: str) -> Path:
         return self.run(run) / "evidence.json"
+
+    def patch(self, run: str) -> Path:
+        return self.run(run) / "change.patch"

@@ -1,0 +1,60 @@
+"""An engine in a process of its own, to be killed: its agents write down what they do."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from conftest import WORK, WorkRequest, WorkResult
+
+from shipway.agents.agent import Desk
+from shipway.agents.registry import Registry
+from shipway.config import Settings
+from shipway.engine.engine import Engine
+from shipway.engine.host import serve_until_idle
+from shipway.engine.places import Places
+from shipway.store.artifacts import ArtifactStore
+from shipway.store.database import prepare
+
+
+class Scribe:
+    """Appends a line when an attempt begins and one when it is done, each in one write."""
+
+    capability = "work"
+    name = "scribe"
+
+    def __init__(self, book: Path, pause: float) -> None:
+        self.book = book
+        self.pause = pause
+
+    def perform(self, request: WorkRequest, desk: Desk) -> WorkResult:
+        task = desk.task
+        self._write(f"begin {task.run} {task.stage} {task.attempt} {task.token}")
+        desk.cancel.wait(self.pause)
+        self._write(f"end {task.run} {task.stage} {task.attempt} {task.token}")
+        return WorkResult(said=f"{request.seen}>{task.stage}")
+
+    def _write(self, line: str) -> None:
+        with self.book.open("a") as file:
+            file.write(f"{line}\n")
+
+
+def main() -> None:
+    book, pause = Path(sys.argv[1]), float(sys.argv[2])
+    settings = Settings()
+    places = Places(settings.home)
+    artifacts = ArtifactStore(places.artifacts)
+    engine = Engine(
+        settings,
+        prepare(places.database),
+        Registry([Scribe(book, pause)]),
+        artifacts,
+        contracts=WORK,
+    )
+    while not serve_until_idle(engine):
+        time.sleep(0.02)
+
+
+if __name__ == "__main__":
+    main()
