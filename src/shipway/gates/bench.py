@@ -29,8 +29,9 @@ class Shelf(Protocol):
 class Bench:
     """One tree to be judged. ``work`` is ours; nothing of a candidate may write there unasked.
 
-    ``readable`` is what git needs to work in the tree, ``candidate`` the environment of the tree's own requirements, ``runner`` holds pytest and
-    coverage for candidates that bring none; ``unbuilt`` says why there is no ``candidate``.
+    ``readable`` is what git needs to work in the tree, ``candidate`` the environment of the tree's
+    own requirements, ``runner`` holds pytest and coverage for candidates that bring none;
+    ``unbuilt`` says why there is no ``candidate``.
     """
 
     fence: Fence

@@ -14,13 +14,26 @@ TRIES = 200
 CLASSES = (string.digits, string.ascii_lowercase, string.ascii_uppercase)
 
 
-def fresh(field: Json, value: Any, chance: random.Random) -> Any:
-    """Another value of the field's kind that fits its limits; the same one when there is none."""
+def fresh(field: Json, value: Any, chance: random.Random, used: set[Any] | None = None) -> Any:
+    """Another value of the field's kind that fits its limits and is not among the ``used`` ones.
+
+    The value itself when there is no other.
+    """
+    taken = used if used is not None else set()
+    if field["type"] in {"boolean", "object", "array", "any"} or field["enum"]:
+        return value
+    for _ in range(TRIES):
+        made = _another(field, value, chance)
+        if made != value and made not in taken:
+            taken.add(made)
+            return made
+    return value
+
+
+def _another(field: Json, value: Any, chance: random.Random) -> Any:
     kind = field["type"]
     if kind == "uuid":
         return str(uuid.UUID(int=chance.getrandbits(128), version=4))
-    if kind == "boolean" or field["enum"]:
-        return value
     if kind in {"integer", "number"}:
         return _number(field, value, chance)
     if kind in {"date", "datetime"} and isinstance(value, str):
@@ -54,20 +67,27 @@ def _moved(value: str, chance: random.Random) -> str:
 
 
 def _text(field: Json, value: str, chance: random.Random) -> str:
-    """Some letters and digits changed to others of their kind, until everything fits again."""
-    pattern = field["limits"]["pattern"]
-    kept = (
-        len(value) - len(value.rpartition("@")[2]) - 1 if field["type"] == "email" else len(value)
-    )
+    """Longer by some letters, or with letters and digits changed to others of their kind."""
     if field["type"] == "uri":
         return value.rstrip("/") + "/" + _letters(chance)
-    if kept < 4 and not pattern and _room(field, value, 6):
-        return _letters(chance) + value
-    for _ in range(TRIES):
-        made = "".join(_other(one, chance) if at < kept else one for at, one in enumerate(value))
-        if made != value and (pattern is None or _fits(pattern, made)):
+    local, at, domain = value.partition("@") if field["type"] == "email" else (value, "", "")
+    ways = (
+        lambda: _letters(chance) + local,
+        lambda: local + _letters(chance),
+        lambda: "".join(_other(one, chance) for one in local),
+        lambda: local + str(chance.randint(10**5, 10**6)),
+    )
+    for way in (ways[0], ways[2]) if chance.random() < 0.5 else ways:
+        made = way() + at + domain
+        if _allowed(field, made):
             return made
     return value
+
+
+def _allowed(field: Json, value: str) -> bool:
+    limits = field["limits"]
+    most, pattern = limits["max_length"], limits["pattern"]
+    return (most is None or len(value) <= most) and (pattern is None or _fits(pattern, value))
 
 
 def _fits(pattern: str, value: str) -> bool:
@@ -76,11 +96,6 @@ def _fits(pattern: str, value: str) -> bool:
     except re.error:
         # A pattern that only other languages read: the value must not leave what the plan gave.
         return False
-
-
-def _room(field: Json, value: str, more: int) -> bool:
-    most = field["limits"]["max_length"]
-    return most is None or len(value) + more <= most
 
 
 def _letters(chance: random.Random) -> str:

@@ -432,7 +432,10 @@ def page(world: World, check: Check) -> None:
     entity = world.entity_of(listing)
     first = world.make(entity, check["operations"])
     beside = first.path or None
-    rows = [first, *(world.make(entity, check["operations"], sample=n, path=beside) for n in (1, 2))]
+    rows = [
+        first,
+        *(world.make(entity, check["operations"], sample=n, path=beside) for n in (1, 2)),
+    ]
     where = world.at(listing, first)
     sized = parameter(listing, "limit")
     limit = _small(sized, page_size(listing)) if sized else plan["default_limit"]

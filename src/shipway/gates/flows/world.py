@@ -33,6 +33,7 @@ class World:
     client: Client
     chance: random.Random = field(default_factory=lambda: random.Random(SEED))  # noqa: S311
     making: list[str] = field(default_factory=list)
+    used: dict[str, set[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.operations: dict[str, Json] = {one["id"]: one for one in self.plan["operations"]}
@@ -162,7 +163,8 @@ class World:
             elif (
                 column["unique"] or column["column"] in unique or column["column"] == entity["key"]
             ):
-                body[name] = fresh(column["field"], body[name], self.chance)
+                used = self.used.setdefault(f"{entity['name']}.{name}", set())
+                body[name] = fresh(column["field"], body[name], self.chance, used)
         return body
 
     def _refer(self, body: Json, name: str, column: Json) -> None:

@@ -10,7 +10,7 @@ from shipway.contracts.evidence import Finding
 from shipway.gates.bench import Bench
 from shipway.gates.look import Doubt, Look, Record, check_ended, keep
 from shipway.gates.parsers.reading import Reading
-from shipway.gates.parsers.secrets import findings, marks
+from shipway.gates.parsers.secrets import read
 from shipway.gates.tools import version
 
 GATE = "secrets"
@@ -40,24 +40,25 @@ def look(bench: Bench, record: Record) -> Look:
     tool = str(bench.tools.bin("detect-secrets"))
     record.version = version(bench, [tool], place)
     control = _plant(place)
+    # The scanner leaves out, without a word, what is not below the directory that it starts in.
+    start = bench.tree.parent
     record.command = [
-        tool, "scan", "--all-files", "--no-verify", "--exclude-files", r"(^|/)\.git/",
+        tool, "-C", str(start), "scan", "--all-files", "--no-verify",
+        "--exclude-files", r"(^|/)\.git/",
         str(bench.tree), str(control),
     ]  # fmt: skip
     record.reproduce = (
         f"detect-secrets=={record.version}: detect-secrets scan --all-files --no-verify ."
     )
-    finished = record.finished = bench.run(record.command, writable=place)
+    finished = record.finished = bench.run(record.command, writable=place, readable=(start,))
     check_ended(finished, frozenset({0}))
     keep(record, report=finished.stdout)
-    root = str(bench.tree)
-    found = findings(finished.stdout, root)
+    found, marks = read(finished.stdout, str(start), str(bench.tree))
     here = [one for one in found if not _is(one, control)]
     if len(here) == len(found):
         raise Doubt("it did not find the secret that was planted for it")
     examined = _files(bench.tree)
-    counts = {"files": examined, "findings": len(here)}
-    return Look(Reading(examined, here, counts), marks(finished.stdout, root))
+    return Look(Reading(examined, here, {"files": examined, "findings": len(here)}), marks)
 
 
 def _is(finding: Finding, control: Path) -> bool:
