@@ -23,7 +23,16 @@ _KIND = "venv-1"
 _LIMITS = Limits(seconds=900, disk_mb=8192, file_mb=4096, processes=256, tmp_mb=2048)
 _POLL_S = 0.1
 _UNUSED_S = 30 * 24 * 3600.0
-_ASK = "import sys, sysconfig; print(sys.implementation.cache_tag, sys.version, sysconfig.get_platform())"
+_ASK = """
+import sys, sysconfig
+from importlib.metadata import PackageNotFoundError, version
+print(sys.implementation.cache_tag, sys.version.replace("\\n", " "), sysconfig.get_platform())
+try:
+    print(version("pip").partition(".")[0])
+except PackageNotFoundError:
+    print(0)
+"""
+_PIP_THAT_INSTALLS_ELSEWHERE = 23  # knows --python: the environment needs no pip of its own
 
 Say = Callable[[str], None]
 
@@ -57,6 +66,7 @@ class Environments:
         self._fence = fence
         self._python = python
         self._facts: str | None = None
+        self._has_pip = False
 
     def build(
         self,
@@ -89,7 +99,7 @@ class Environments:
     def _digest(self, wanted: list[Requirements]) -> str:
         if self._facts is None:
             asked = subprocess.run(
-                [self._python, "-I", "-S", "-c", _ASK],
+                [self._python, "-I", "-c", _ASK],
                 capture_output=True, check=False, text=True, timeout=30,
             )  # fmt: skip
             if asked.returncode:
@@ -97,7 +107,8 @@ class Environments:
                     f"{self._python} does not run",
                     hint="set SHIPWAY_PYTHON to a Python 3.11 or newer",
                 )
-            self._facts = asked.stdout
+            self._facts, pip = asked.stdout.splitlines()
+            self._has_pip = int(pip) >= _PIP_THAT_INSTALLS_ELSEWHERE
         parts = [_KIND, self._facts]
         parts += [text for one in wanted for text in (one.text, one.constraints)]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
@@ -123,7 +134,8 @@ class Environments:
         path.mkdir(mode=0o755)
         path.chmod(0o755)
         tell("creating a Python environment")
-        self._run([str(self._python), "-m", "venv", str(path)], environment, tell, cancel)
+        bare = ["--without-pip"] if self._has_pip else []
+        self._run([str(self._python), "-m", "venv", *bare, str(path)], environment, tell, cancel)
         # Files with hashes first, on their own: pip takes them for all files of a call or for none.
         for hashed in (True, False):
             group = [one for one in wanted if one.hashed is hashed and one.text]
@@ -139,8 +151,10 @@ class Environments:
         cancel: threading.Event | None,
     ) -> None:
         inputs = environment.path / ".shipway"
-        argv = [str(environment.python), "-m", "pip", "install", "--progress-bar", "off"]
-        argv += ["--no-warn-script-location"]
+        argv = [str(environment.python), "-m", "pip"]
+        if self._has_pip:
+            argv = [str(self._python), "-m", "pip", "--python", str(environment.python)]
+        argv += ["install", "--progress-bar", "off", "--no-warn-script-location"]
         argv += ["--require-hashes"] if group[0].hashed else []
         for number, one in enumerate(group):
             argv += ["-r", str(_written(inputs / f"{number}.txt", one.text))]
@@ -228,8 +242,8 @@ def _lock(path: Path, say: Say | None, cancel: threading.Event | None) -> Iterat
 
 def _progress(line: str, tell: Say) -> None:
     words = line.split()
-    if line.startswith("Collecting ") and len(words) > 1:
-        tell(f"fetching {words[1]}")
+    if line.startswith(("Collecting ", "Processing ")) and len(words) > 1:
+        tell(f"fetching {words[-1].rpartition('/')[2] if words[0] == 'Processing' else words[1]}")
     elif line.startswith("Installing collected packages"):
         tell("installing packages")
 

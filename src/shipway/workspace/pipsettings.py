@@ -7,6 +7,7 @@ import io
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from urllib.parse import unquote
 
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -59,6 +60,6 @@ def _named(variables: Mapping[str, str], configuration: str) -> Iterator[Path]:
     for one in (parser, machine):
         values += [value for section in one.sections() for _, value in one.items(section)]
     for word in (word for value in values for word in value.split()):
-        path = Path(word.removeprefix("file://")).expanduser()
+        path = Path(unquote(word[7:]) if word.startswith("file://") else word).expanduser()
         if path.is_absolute() and len(path.parts) > 2:
             yield path
