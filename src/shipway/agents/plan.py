@@ -27,8 +27,8 @@ class SpecificationPlanner:
     def perform(self, request: PlanRequest, desk: Desk) -> PlanResult:
         """Raises SpecificationError for a document that cannot be used, Asks for open questions."""
         # Imported here: a change never needs what reading documents takes.
-        from shipway import specs  # noqa: PLC0415
-        from shipway.agents.planning import readable, service  # noqa: PLC0415
+        from shipway import specs
+        from shipway.agents.planning import readable, service
 
         _expect(request, "specification")
         desk.say("reading the document")
@@ -49,7 +49,7 @@ class RepositoryPlanner:
 
     def perform(self, request: PlanRequest, desk: Desk) -> PlanResult:
         """Raises UsageError for a requirement without a base or without words."""
-        from shipway.agents.planning import change, change_readable  # noqa: PLC0415
+        from shipway.agents.planning import change, change_readable
 
         _expect(request, "change")
         if request.base is None:

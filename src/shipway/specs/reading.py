@@ -156,7 +156,7 @@ def _told(fault: Fault, line: int | None, name: str) -> dict[str, Any]:
 
 def _structure(tree: dict[str, Any], version: str) -> Iterator[Fault]:
     """What the OpenAPI schema objects to, deepest cause first where alternatives fail."""
-    from jsonschema.exceptions import best_match  # noqa: PLC0415 - slow to import
+    from jsonschema.exceptions import best_match
 
     for error in _validator(version).iter_errors(tree):
         cause = best_match([error]) or error
@@ -166,7 +166,7 @@ def _structure(tree: dict[str, Any], version: str) -> Iterator[Fault]:
 
 @cache
 def _validator(version: str) -> Any:
-    from jsonschema import Draft4Validator, Draft202012Validator  # noqa: PLC0415 - slow to import
+    from jsonschema import Draft4Validator, Draft202012Validator
 
     text = (files("openapi_spec_validator") / f"resources/schemas/v{version}/schema.json").read_text(
         encoding="utf-8"
@@ -188,7 +188,7 @@ def _reason(error: Any) -> str:
         case "enum":
             return "must be one of " + ", ".join(map(str, value))
         case "additionalProperties" | "unevaluatedProperties":
-            return error.message if len(error.message) < 160 else "has members that are not known"  # noqa: PLR2004
+            return error.message if len(error.message) < 160 else "has members that are not known"
         case "pattern":
             return f"does not have the form {value}"
         case other:

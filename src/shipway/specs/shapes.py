@@ -25,13 +25,14 @@ _NOTHING: Any = object()
 class Shape:
     """What a schema says, in one place.
 
-    ``name`` is the component's name when the schema is one; ``types`` are JSON types without null
+    ``name`` is the component's name and ``source`` its pointer when the schema is one; ``types`` are JSON types without null
     (empty: any). ``properties`` are the schemas still to be looked at, so that a schema may contain
     itself. ``unsupported`` lists keywords that change what is valid and have no place here.
     """
 
     pointer: str
     name: str | None = None
+    source: str | None = None
     types: tuple[str, ...] = ()
     nullable: bool = False
     format: str | None = None
@@ -88,7 +89,10 @@ def _shape(document: Document, node: Node, passed: tuple[str, ...]) -> Shape:
     parts = []
     if isinstance(value.get("$ref"), str):
         target = Document.resolve(document, node)
-        referred = _named(_shape(document, target, passed), _component(value["$ref"]))
+        referred = _shape(document, target, passed)
+        name = _component(value["$ref"])
+        if name is not None:
+            referred = replace(referred, name=name, source=target.pointer)
         if document.openapi == "3.0" or len(value) == 1:
             return referred
         parts.append(referred)
@@ -106,13 +110,9 @@ def _shape(document: Document, node: Node, passed: tuple[str, ...]) -> Shape:
     )
 
 
-def _named(found: Shape, name: str | None) -> Shape:
-    return replace(found, name=name or found.name)
-
-
 def _component(reference: str) -> str | None:
     parts = keys(reference)
-    if len(parts) == 3 and parts[:2] == ("components", "schemas"):  # noqa: PLR2004 - components/schemas/X
+    if len(parts) == 3 and parts[:2] == ("components", "schemas"):
         return parts[2]
     if parts and parts[0] == "x-files":
         return parts[-1].rsplit("/", 1)[-1].split(".")[0]
@@ -249,14 +249,15 @@ def _merge(parts: list[Shape], own: Shape) -> Shape:
     for part in parts[1:]:
         result = _both(result, part)
     alone = len(parts) == 1 and not own.properties
-    name = result.name if alone else None
-    return replace(_both(result, own), name=name, pointer=own.pointer)
+    both = replace(_both(result, own), pointer=own.pointer)
+    return both if alone else replace(both, name=None, source=None)
 
 
 def _both(one: Shape, two: Shape) -> Shape:
     return Shape(
         pointer=two.pointer,
         name=two.name or one.name,
+        source=two.source or one.source,
         types=_common(one.types, two.types),
         nullable=_both_nullable(one, two),
         format=two.format or one.format,

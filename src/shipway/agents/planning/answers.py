@@ -134,7 +134,8 @@ class Answers:
 
     def _error(self, reason: str, status: int, declared: dict[str, Declared]) -> ErrorPlan:
         one = _of(declared, status)
-        shown = one or self._usual
+        # An answer that is declared without a body may have one: it looks like the others then.
+        shown = one if one is not None and one.media_type else self._usual
         return ErrorPlan.model_validate(
             {
                 "status": status, "reason": reason, "declared": one is not None,

@@ -219,7 +219,7 @@ class EntityMaker:
             return "integer"
         if chosen.field.type in {"uuid", "string"}:
             limits = chosen.field.limits
-            fits = (limits.max_length or 36) >= 36 and (limits.min_length or 36) <= 36  # noqa: PLR2004 - a uuid in text
+            fits = (limits.max_length or 36) >= 36 and (limits.min_length or 36) <= 36
             if limits.pattern and not re.search(limits.pattern, _UUID):
                 fits = False
             if fits:
@@ -337,9 +337,11 @@ def _key_property(entity: Entity, parameter: str | None) -> str | None:
     if parameter is not None:
         word = folded(parameter)
         wanted.append(word)
-        for own in sorted(entity.words(), key=len, reverse=True):
-            if word.startswith(own) and word != own:
-                wanted.append(word[len(own) :])
+        wanted += [
+            word[len(own) :]
+            for own in sorted(entity.words(), key=len, reverse=True)
+            if word.startswith(own) and word != own
+        ]
         if not word.endswith("id") and word not in entity.words():
             return next((by_folded[one] for one in wanted if one in by_folded), None)
     wanted += ["id", "uuid", *(own + "id" for own in sorted(entity.words()))]

@@ -44,9 +44,8 @@ class Models:
         """The name of the model of an object schema; raises NotPlannable for anything else."""
         form = shape(self._document, node)
         self._check_object(form)
-        target = self._document.resolve(node)
         directed = direction if self._is_directed(node, set()) else "both"
-        identity = (target.pointer if form.name else node.pointer, directed)
+        identity = (form.source or node.pointer, directed)
         if identity not in self._names:
             name = pascal(form.name or fallback)
             if directed == "request" and form.name:
@@ -108,7 +107,7 @@ class Models:
             inner.append(form.additional)
         return any(self._is_directed(one, seen) for one in inner)
 
-    def field(  # noqa: PLR0913 - a field is known by its name, schema, owner and direction
+    def field(
         self,
         name: str,
         node: Node,
@@ -164,8 +163,9 @@ class Models:
             exclusive_minimum=said.get("exclusiveMinimum"),
             exclusive_maximum=said.get("exclusiveMaximum"),
             multiple_of=form.multiple_of,
-            min_items=_whole(said.get("minItems")),
-            max_items=_whole(said.get("maxItems")),
+            # A map counts its members as a list counts its elements.
+            min_items=_whole(said.get("minItems", said.get("minProperties"))),
+            max_items=_whole(said.get("maxItems", said.get("maxProperties"))),
             unique_items=form.unique_items,
         )
 

@@ -39,7 +39,7 @@ class Found:
 class Operations:
     """Plans all operations of a document."""
 
-    def __init__(  # noqa: PLR0913 - everything that an operation is made of
+    def __init__(
         self,
         document: Document,
         entities: list[Entity],
@@ -160,8 +160,9 @@ class Operations:
         if found.behaviour == "replace" and not self._creates(found):
             return
         entity = found.entity
-        if entity.parent_column and found.parent is None and entity.columns.get("\0" + entity.parent_column):
-            raise NotPlannable(f"nothing in it says which {entity.parent.entity if entity.parent else 'row'} the new row belongs to")
+        is_hidden = entity.columns.get(f"\0{entity.parent_column}") is not None
+        if found.parent is None and is_hidden and entity.parent is not None:
+            raise NotPlannable(f"nothing in it says which {entity.parent.entity} it belongs to")
 
     def _creates(self, found: Found) -> bool:
         responses = found.operation.node.get("responses")
@@ -174,7 +175,7 @@ class Operations:
             result |= self._replace_that_creates(found)
             status = result["success"]
             response = self._response_of(found.operation, status)
-        if status == 202:  # noqa: PLR2004 - accepted
+        if status == 202:
             raise NotPlannable("it is answered before it is done (202)")
         schema, media_type = answer(self._document, response)
         result["response_media_type"] = media_type
@@ -198,7 +199,7 @@ class Operations:
             int(code) for code in found.operation.node.at("responses").value
             if code.isdigit() and code.startswith("2")
         )  # fmt: skip
-        others = [code for code in codes if code != 201]  # noqa: PLR2004 - created
+        others = [code for code in codes if code != 201]
         if not others:
             raise NotPlannable("a PUT that answers 201 even for what is there already")
         models = {
@@ -239,9 +240,7 @@ class Operations:
         headers = response.get("headers")
         for name, node in headers.members() if headers else ():
             known = _HEADERS.get(folded(name))
-            if known in {"Location", "Content-Location"} and found.behaviour in {"create", "replace"}:
-                result.append(name)
-            elif known == "X-Total-Count" and found.behaviour == "list":
+            if (known in {"Location", "Content-Location"} and found.behaviour in {"create", "replace"}) or (known == "X-Total-Count" and found.behaviour == "list"):
                 result.append(name)
             elif self._document.resolve(node).value.get("required"):
                 raise NotPlannable(f"nothing says what the header {name!r} of the answer holds")

@@ -8,7 +8,7 @@ from shipway.agents.planning.doubts import Doubts, NotPlannable
 from shipway.agents.planning.parameters import LIMIT
 from shipway.agents.planning.places import Listing
 from shipway.contracts.service_plan import PagePlan, ParameterPlan, SortKey
-from shipway.specs.document import Document, Node, Operation
+from shipway.specs.document import Document, Operation
 from shipway.specs.names import folded
 from shipway.specs.shapes import Shape, shape
 
@@ -81,7 +81,7 @@ def _first(page: ParameterPlan | None) -> int:
     return 0 if 0 in {page.field.default, page.field.limits.minimum} else 1
 
 
-def _members(  # noqa: PLR0913 - a member is told by all of these
+def _members(
     document: Document,
     operation: Operation,
     form: Shape,

@@ -308,7 +308,7 @@ def _sortable(one: Column) -> bool:
 
 
 def _sort_key(value: str, visible: list[Column]) -> SortKey | None:
-    match = re.fullmatch(r"([+-]?)(.+?)(?:[:_ .,-]?(asc|desc|ascending|descending))?", value, re.I)
+    match = re.fullmatch(r"([+-]?)(.+?)(?:[:_ .,-]?(asc|desc|ascending|descending))?", value, re.IGNORECASE)
     if match is None:
         return None
     stem = folded(match[2])

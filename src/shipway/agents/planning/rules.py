@@ -19,7 +19,7 @@ from typing import Any
 
 from shipway.agents.planning.doubts import Doubts
 from shipway.agents.planning.entities import Column, Entity
-from shipway.agents.planning.wording import mentions, position, quoted, says_taken, speaks_of
+from shipway.agents.planning.wording import mentions, named, position, quoted, says_taken, speaks_of
 from shipway.contracts.service_plan import UniqueRule
 from shipway.specs.document import Document, Node
 from shipway.specs.names import folded, words
@@ -137,17 +137,23 @@ def _from_words(
     conditional = _conditional(entity, entities, text, reason)
     if conditional is not None:
         return [conditional]
-    # "A book with this ISBN already exists": what stands behind "with" counts, not the entity.
-    named = [
-        one
-        for one in entity.columns.values()
-        if one.wire and one.name != entity.key and _may_be_unique(one) and speaks_of(text, one.wire)
-    ]
-    if not named:
+    told = [entity.columns[wire] for wire in named(text, _wires(entity))]
+    if not told:
         return []
-    if len(named) > 1 and re.search(r"(?i)\band\b|\bfor (this|that|the|a|an)\b|\bof\b|\bin\b", text):
-        return [UniqueRule(columns=[one.name for one in named], reason=reason)]
-    return [UniqueRule(columns=[one.name], reason=reason) for one in named]
+    # "... with this title already exists in this project": unique within what it belongs to.
+    scope = [one for one in _subjects(entity, entities, text) if one not in told]
+    together = bool(scope) or re.search(r"(?i)\b(and|combination|pair|together)\b", text)
+    if together:
+        return [UniqueRule(columns=[one.name for one in (*told, *scope)], reason=reason)]
+    return [UniqueRule(columns=[one.name], reason=reason) for one in told]
+
+
+def _wires(entity: Entity) -> list[str]:
+    return [
+        one.wire
+        for one in entity.columns.values()
+        if one.wire and one.name != entity.key and _may_be_unique(one)
+    ]
 
 
 def _may_be_unique(one: Column) -> bool:

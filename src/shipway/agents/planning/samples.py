@@ -51,7 +51,7 @@ class Samples:
         count = CREATES if operation.behaviour == "create" else CHANGES
         for number, body in enumerate(self._candidates(operation, entity)):
             varied = self._varied(operation, entity, body, number, taken)
-            if varied is not None and varied not in result and validator.is_valid(varied):
+            if varied is not None and varied not in result and self._fits(operation, varied, validator):
                 result.append(varied)
             if len(result) == count:
                 break
@@ -65,6 +65,17 @@ class Samples:
             )
         return result
 
+    def _fits(self, operation: OperationPlan, body: dict[str, Any], validator: Any) -> bool:
+        """Whether the document accepts the body; what is read-only need not be sent."""
+        told = {field.name for field in self._models[str(operation.request_model)].fields}
+        for error in validator.iter_errors(body):
+            missing = set(error.validator_value) - set(error.instance) if (
+                error.validator == "required" and not error.absolute_path
+            ) else set()  # fmt: skip
+            if not missing or missing & told:
+                return False
+        return True
+
     def _candidates(
         self, operation: OperationPlan, entity: EntityPlan
     ) -> Iterator[dict[str, Any]]:
@@ -72,7 +83,7 @@ class Samples:
             if isinstance(example, dict):
                 yield copy.deepcopy(example)
         # Changes start from other numbers than creates, so that they really change something.
-        first = 0 if operation.behaviour == "create" else 10
+        first = 0 if operation.behaviour == "create" else 11
         for number in range(first, first + 12):
             try:
                 made = self._values.model(str(operation.request_model), number)
@@ -115,7 +126,7 @@ class Samples:
         return None
 
     def _validator(self, operation: OperationPlan) -> Any:
-        from jsonschema import Draft202012Validator  # noqa: PLC0415 - slow to import
+        from jsonschema import Draft202012Validator
 
         content = self._content(operation)
         schema = content.get("schema") if content else None
@@ -156,7 +167,12 @@ class Samples:
         for number in (0, 1) if location == "path" else (0,):
             values = {}
             for one in wanted:
-                value = self._parameter(operation, one.field, number)
+                if one.role == "cursor":
+                    continue
+                # A counted key is far from those that will be handed out.
+                is_counted = one.role in {"key", "parent"} and one.field.type == "integer"
+                far = 1_000_000_000 if is_counted else 0
+                value = self._parameter(operation, one.field, far + number)
                 if value is not None:
                     values[one.field.name] = value
             if values:

@@ -94,7 +94,7 @@ def _text(field: FieldPlan, number: int, position: int) -> str:
         if text is None:
             raise NoValueError(field.name)
         return text
-    day = _START + timedelta(days=number + 7 * position)
+    day = _START + timedelta(days=number % 20_000 + 7 * position)
     match field.type:
         case "date":
             return day.strftime("%Y-%m-%d")
@@ -150,7 +150,7 @@ def _number(field: FieldPlan, number: int) -> int | float:
         high = limits.exclusive_maximum - step
     start = low if low is not None else min(1, high) if high is not None else 1
     first = math.ceil(start / step)
-    span = 1000 if high is None else int((high - first * step) // step) + 1
+    span = 10**12 if high is None else int((high - first * step) // step) + 1
     if span < 1:
         raise NoValueError(field.name)
     value = (first + number % span) * step

@@ -20,18 +20,38 @@ def mentions(text: str, names: Iterable[str]) -> bool:
 
 def position(text: str, names: Iterable[str]) -> int | None:
     """Where the first of the names stands in the text, counted in words."""
+    return next((start for start, _ in spans(text, names)), None)
+
+
+def spans(text: str, names: Iterable[str]) -> list[tuple[int, int]]:
+    """Every place in the text, from word to word, that says one of the names."""
     spoken = words(text)
     wanted = {name for name in names if name}
     longest = max((len(name) for name in wanted), default=0)
+    found = []
     for start in range(len(spoken)):
         joined = ""
-        for word in spoken[start : start + 5]:
-            joined += word
+        for end in range(start, min(start + 6, len(spoken))):
+            joined += spoken[end]
             if joined in wanted or singular(joined) in wanted:
-                return start
+                found.append((start, end + 1))
             if len(joined) > longest + 3:
                 break
-    return None
+    return found
+
+
+def named(text: str, wires: Iterable[str]) -> list[str]:
+    """The properties that a text mentions; ``short name`` is not also a mention of ``name``."""
+    found = {wire: spans(text, {folded(wire)}) for wire in wires}
+    every = [span for places in found.values() for span in places]
+
+    def stands_alone(span: tuple[int, int]) -> bool:
+        start, end = span
+        return not any(
+            one <= start and end <= two and (one, two) != span for one, two in every
+        )
+
+    return [wire for wire, places in found.items() if any(map(stands_alone, places))]
 
 
 def speaks_of(text: str, wire: str) -> bool:
