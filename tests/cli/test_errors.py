@@ -202,3 +202,20 @@ def test_colour_of_errors_follows_the_flag_and_the_environment(shipway):
     assert "\x1b[" not in shipway("rnu", env={"FORCE_COLOR": "1", "NO_COLOR": "1"}).stderr
     assert "\x1b[" in shipway("--color", "always", "rnu").stderr
     assert "\x1b[" not in shipway("--color=never", "rnu", env={"FORCE_COLOR": "1"}).stderr
+
+
+@pytest.mark.parametrize("words", ["--version", "--help", "config show", "rnu"])
+@pytest.mark.parametrize("where", [">&-", ">&- 2>&-", "> /dev/full", "| true"])
+def test_a_stream_that_is_closed_or_full_makes_no_noise(home, words, where):
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m shipway {words} {where}"],
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+    assert "bug in Shipway" not in done.stderr
+    assert done.returncode in {0, 1, 2}

@@ -12,7 +12,15 @@ from types import FrameType
 
 import click
 
-from shipway.cli.output import Colour, clean, coloured, prepare_streams, silence_stdout, write
+from shipway.cli.output import (
+    Colour,
+    clean,
+    coloured,
+    prepare_streams,
+    settle_stdout,
+    silence_stdout,
+    write,
+)
 from shipway.errors import (
     ConfigurationError,
     ExitCode,
@@ -45,6 +53,7 @@ def carry(words: Sequence[str]) -> int:
         code = _interrupted("terminated", ExitCode.TERMINATED)
     except Exception as error:  # noqa: BLE001 - the boundary: everything ends as a clear error
         code = _report(error, words, json=json)
+    settle_stdout()
     # From here on a second Ctrl-C ends the process at once and without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     return code
@@ -82,7 +91,7 @@ def _terminate(_number: int, _frame: FrameType | None) -> None:
 
 def _interrupted(word: str, code: int) -> int:
     with contextlib.suppress(OSError):  # the terminal may be what went away
-        write(sys.stderr, f"\n{word}\n")
+        write(sys.stderr, f'\n{word}; what was started is kept, see "shipway run list"\n')
     return code
 
 

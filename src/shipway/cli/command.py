@@ -69,9 +69,9 @@ class Group(Examples, click.Group):
         self.usages = tuple(usages)
         self.lazy = dict(lazy or {})
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+    def list_commands(self, ctx: click.Context) -> list[str]:
         """In the order they were written: what people need first comes first."""
-        return [*self.lazy, *self.commands]
+        return [*self.lazy, *(name for name in self.commands if name not in self.lazy)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command, imported now if it has to be."""

@@ -10,7 +10,7 @@ from shipway.cli.output import Output
 
 @click.command(cls=Command, hidden=True, examples=("shipway engine",))
 @speaks
-def engine(output: Output) -> None:  # noqa: ARG001 - speaks only through the runs it carries
+def engine(output: Output) -> None:
     """Carry the active runs on until none can move, then end."""
     from shipway.bootstrap import serve
     from shipway.cli.session import settings

@@ -144,7 +144,7 @@ def _still_going(system: System, run: str, output: Output, screen: Screen) -> in
 def _stopped(system: System, host: Host, run: str, stop: BaseException, *, carry: bool) -> int:
     """Stop the run in good order; a second Ctrl-C ends us at once, which loses nothing."""
     code = ExitCode.TERMINATED if isinstance(stop, Terminated) else ExitCode.INTERRUPTED
-    _on_signal(lambda: os._exit(code))
+    _on_signal(lambda: _leave(code))
     number = system.queries.run(run).summary.number
     if not carry:
         _tell(
@@ -168,6 +168,12 @@ def _tell(text: str) -> None:
         sys.stderr.flush()
     except OSError:
         return  # the terminal went away, which may be why we stop
+
+
+def _leave(code: int) -> None:
+    if sys.stdout.isatty():
+        os.write(sys.stdout.fileno(), b"\x1b[?25h")  # the live display may have hidden the cursor
+    os._exit(code)
 
 
 def _on_signal(action: Callable[[], None]) -> None:

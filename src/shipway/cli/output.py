@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, TextIO
 
 Colour = Literal["auto", "always", "never"]
@@ -89,7 +90,11 @@ def _is_colour(sequence: str) -> bool:
 
 
 def prepare_streams() -> None:
-    """Never fail because a character cannot be shown: it is written as an escape instead."""
+    """Never fail because a stream is closed, or a character cannot be shown: it is escaped."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started us
+            nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for good
+            setattr(sys, name, nowhere)
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
@@ -101,3 +106,11 @@ def silence_stdout() -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
+
+
+def settle_stdout() -> None:
+    """Write what is left; if that cannot be, forget it, or Python complains while it ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        silence_stdout()
