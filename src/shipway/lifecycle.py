@@ -51,6 +51,7 @@ class Lifecycle:
         *parts: Part,
         drain_seconds: float = 24.0,
         stop_seconds: float = 5.0,
+        ending: threading.Event | None = None,
         leave: Callable[[int], object] = os._exit,
     ) -> None:
         self._parts = parts
@@ -58,7 +59,7 @@ class Lifecycle:
         self._drain_seconds, self._stop_seconds = drain_seconds, stop_seconds
         self._leave = leave
         self._asked: list[int] = []
-        self.ending = threading.Event()
+        self.ending = ending or threading.Event()
         self.hurried = threading.Event()
 
     @property
@@ -71,7 +72,10 @@ class Lifecycle:
 
     @contextmanager
     def signals(self) -> Iterator[None]:
-        """Listen to SIGTERM and SIGINT; only in the main thread."""
+        """Listen to SIGTERM and SIGINT; only a process's main thread can, elsewhere this does nothing."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
         before = {number: signal.signal(number, self._hear) for number in _SIGNALS}
         try:
             yield

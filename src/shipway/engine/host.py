@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -11,7 +10,6 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from types import FrameType
 
 from shipway.contracts.views import RunDetail
 from shipway.domain.states import RunStatus
@@ -21,11 +19,13 @@ from shipway.engine.owner import is_owned
 from shipway.engine.places import Places
 from shipway.engine.queries import Queries
 from shipway.errors import OverloadError
+from shipway.lifecycle import Lifecycle, Part
 
 _LOOK_EVERY = 0.05
 _IDLE_FOR = 1.0
 _LOOK_AGAIN = 0.25
 _STARTS_WITHIN = 15.0
+_STOPS_WITHIN = 30.0
 _REPORT_WITHIN = 5.0
 _RESTING = {RunStatus.WAITING, RunStatus.PAUSED}
 
@@ -62,7 +62,7 @@ class EngineProcess:
         log = self._places.engine_log
         log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with log.open("ab") as output:
-            return subprocess.Popen(  # noqa: S603 - our own module, no shell
+            return subprocess.Popen(
                 [sys.executable, "-m", "shipway", "engine"],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -140,21 +140,24 @@ def serve_until_idle(engine: Engine, *, stop: threading.Event | None = None) -> 
     """
     if not engine.start():
         return False
-    stopping = stop or threading.Event()
-
-    def ask_to_stop(_signal: int, _frame: FrameType | None) -> None:
-        stopping.set()
-
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, ask_to_stop)
-        signal.signal(signal.SIGINT, ask_to_stop)
-    idle_since: float | None = None
-    while not stopping.wait(_LOOK_AGAIN):
-        if engine.busy():
-            idle_since = None
-        elif idle_since is None:
-            idle_since = time.monotonic()
-        elif time.monotonic() - idle_since > _IDLE_FOR:
-            break
-    engine.stop()
+    life = Lifecycle(
+        Part("engine", _is_running, stop=lambda _left: engine.stop()),
+        stop_seconds=_STOPS_WITHIN,
+        ending=stop,
+    )
+    with life.signals():
+        life.start()
+        idle_since: float | None = None
+        while not life.wait(_LOOK_AGAIN):
+            if engine.busy():
+                idle_since = None
+            elif idle_since is None:
+                idle_since = time.monotonic()
+            elif time.monotonic() - idle_since > _IDLE_FOR:
+                break
+        life.stop()
     return True
+
+
+def _is_running() -> None:
+    """The engine was started before: whether it owns the directory decides if there is a life."""
