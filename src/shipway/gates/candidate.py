@@ -9,18 +9,20 @@ from typing import Any
 from shipway.errors import RepositoryError
 from shipway.gates.project import Project
 
-GROUPS = ("test", "tests", "testing", "dev")
+GROUPS = ("dev", "test", "tests", "testing")
 
 
 def requirement_files(project: Project, tree: Path, work: Path) -> list[Path]:
     """Files that an environment can be built from; raises RepositoryError when a named one is gone.
 
-    Dependencies that stand in pyproject.toml are written to a file of ours in ``work``.
+    What pyproject.toml declares is written to a file of ours in ``work``, and counts unless a
+    requirement file for development is there.
     """
     names = project.requirements
     declared = "pyproject.toml"
-    if not names and (tree / declared).is_file():
-        names = (declared,)
+    if not any(word in name for name in names for word in GROUPS) and (tree / declared).is_file():
+        # Nothing else says what the tests need.
+        names = (*names, declared)
     files = []
     for name in names:
         path = tree / name

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from shipway.contracts.evidence import Finding, GateEvidence
 from shipway.domain.gates import Verdict
-from shipway.errors import Category
+from shipway.errors import Category, ShipwayError
 from shipway.gates.bench import Bench, digest
 from shipway.gates.parsers.reading import LIMIT, Reading, UnreadableReportError
 from shipway.workspace.environments import Environment
@@ -20,6 +20,10 @@ from shipway.workspace.fence import Finished
 FINDINGS = 200
 # A file system may keep times more coarsely than the clock that started the command.
 CLOCK_SLACK = 2.0
+UNREACHABLE = (
+    "connection broken by", "Temporary failure in name resolution", "Read timed out",
+    "Connection refused", "Network is unreachable", "Could not fetch URL",
+)  # fmt: skip
 
 
 class Doubt(Exception):  # noqa: N818 - a reason not to judge, turned into the verdict ERROR
@@ -62,10 +66,17 @@ def candidate_environment(bench: Bench) -> Environment:
     """The candidate's environment; raises Doubt with the reason why there is none."""
     if bench.candidate is None:
         error = bench.unbuilt
-        reason = error.message if error else "nothing says what it needs"
-        category = error.category if error else Category.PERMANENT
-        raise Doubt(f"the candidate's environment could not be built: {reason}", category)
+        if error is None:
+            raise Doubt("nothing says what the candidate needs")
+        category = Category.DEPENDENCY if unreachable(error) else error.category
+        raise Doubt(f"the candidate's environment could not be built: {error.message}", category)
     return bench.candidate
+
+
+def unreachable(error: ShipwayError) -> bool:
+    """Whether pip gave up because it could not reach anything, which may pass by itself."""
+    tail = str(error.details.get("log_tail", ""))
+    return any(word in tail for word in UNREACHABLE)
 
 
 def check_ended(finished: Finished, expected: frozenset[int]) -> None:

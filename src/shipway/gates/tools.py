@@ -8,9 +8,9 @@ from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
-from shipway.errors import Category
+from shipway.errors import Category, CommandError, NetworkError
 from shipway.gates.bench import Bench
-from shipway.gates.look import Doubt
+from shipway.gates.look import Doubt, unreachable
 from shipway.workspace.environments import Environment, Environments
 from shipway.workspace.fence import Limits
 
@@ -26,7 +26,7 @@ def tool_environment(
     cancel: threading.Event | None = None,
 ) -> Environment:  # fmt: skip
     """The pinned tools, built once for every run on this machine."""
-    return environments.build([TOOLS], say=say, cancel=cancel)
+    return _built(environments, TOOLS, say, cancel)
 
 
 def runner_environment(
@@ -34,7 +34,24 @@ def runner_environment(
     cancel: threading.Event | None = None,
 ) -> Environment:  # fmt: skip
     """pytest and coverage for candidates whose own requirements bring none."""
-    return environments.build([RUNNER], say=say, cancel=cancel)
+    return _built(environments, RUNNER, say, cancel)
+
+
+def _built(
+    environments: Environments, lock: Path, say: Callable[[str], None] | None,
+    cancel: threading.Event | None,
+) -> Environment:  # fmt: skip
+    """Our own pins can be installed wherever packages can be reached at all: else, the network."""
+    try:
+        return environments.build([lock], say=say, cancel=cancel)
+    except CommandError as error:
+        if not unreachable(error):
+            raise
+        raise NetworkError(
+            "the gates' tools cannot be fetched: no package index answers",
+            hint="look at the network and at pip's own settings, then resume the run",
+            details=error.details,
+        ) from error
 
 
 def version(bench: Bench, argv: list[str], scratch: Path) -> str:

@@ -1,4 +1,4 @@
-"""A small note service for the tests of the gates; ``fault.txt`` names one fault to commit."""
+"""A small note service for the tests of the gates; each line of ``faults.txt`` is a fault to have."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
-FAULT = Path("fault.txt").read_text(encoding="utf-8").strip() if Path("fault.txt").exists() else ""
-KEYS = os.environ.get("KEY_OF_NOTES") or os.environ.get("KEY", "")
+FAULTS = set(Path("faults.txt").read_text().splitlines()) if Path("faults.txt").exists() else set()
 DATABASE = Path(os.environ["STATE_DIRECTORY"]) / "notes.db"
 MEMORY = sqlite3.connect(":memory:", check_same_thread=False)
 METHODS = {"/notes": "GET, POST", "/notes/{id}": "GET, DELETE", "/health": "GET"}
 
-if FAULT == "never starts":
+if "never starts" in FAULTS:
     raise SystemExit("the settings are wrong")
 
 
 def database() -> sqlite3.Connection:
-    found = MEMORY if FAULT == "forgets" else sqlite3.connect(DATABASE)
-    found.execute("create table if not exists note(id text primary key, title text unique, stars int)")
+    found = MEMORY if "forgets" in FAULTS else sqlite3.connect(DATABASE)
+    found.execute(
+        "create table if not exists note(id text primary key, title text unique, stars int)"
+    )
     return found
 
 
@@ -69,12 +70,14 @@ async def refused(request: Request, error: Exception) -> Response:
 
 async def guard(x_key: Annotated[str | None, Header()] = None) -> None:
     known = os.environ.get("NOTES_KEY", "").split(",")
-    if FAULT != "lets anybody in" and (not x_key or x_key not in known):
+    if "lets anybody in" not in FAULTS and (not x_key or x_key not in known):
         raise HTTPException(401, "who is there?")
 
 
-app = FastAPI(openapi_url=None, exception_handlers={RequestValidationError: invalid, HTTPException: refused})
-Body = Loose if FAULT == "accepts invalid input" else Note
+app = FastAPI(
+    openapi_url=None, exception_handlers={RequestValidationError: invalid, HTTPException: refused}
+)
+Body = Loose if "accepts invalid input" in FAULTS else Note
 
 
 def shown(row: tuple[Any, ...]) -> dict[str, Any]:
@@ -88,9 +91,9 @@ async def health() -> dict[str, str]:
 
 @app.post("/notes", dependencies=[Depends(guard)])
 async def create(note: Body) -> Response:  # type: ignore[valid-type]
-    if FAULT == "crashes" and note.stars == 5:
+    if "crashes" in FAULTS and note.stars == 5:
         raise RuntimeError("five is too much")
-    if FAULT == "undocumented status" and note.stars == 4:
+    if "undocumented status" in FAULTS and note.stars == 4:
         return problem(418, "a teapot")
     row = (str(uuid.uuid4()), note.title, note.stars)
     with database() as opened:
@@ -107,9 +110,9 @@ async def listed(
     offset: Annotated[int, Query(ge=0, le=100_000)] = 0,
     stars: Annotated[int | None, Query(ge=0, le=5)] = None,
 ) -> list[dict[str, Any]]:
-    where = "" if stars is None or FAULT == "ignores filters" else "where stars = ?"
+    where = "" if stars is None or "ignores filters" in FAULTS else "where stars = ?"
     values = [stars] if where else []
-    rows = database().execute(
+    rows = database().execute(  # noqa: S608 - one of two fixed words
         f"select * from note {where} order by rowid limit ? offset ?", (*values, limit, offset)
     )
     return [shown(row) for row in rows]

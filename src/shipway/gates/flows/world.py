@@ -151,7 +151,7 @@ class World:
             if operation["request_model"] is None:
                 return {}
             raise Impossible(f"the plan has no sample for {operation['id']}")
-        body = copy.deepcopy(samples[sample % len(samples)])
+        body: Json = copy.deepcopy(samples[sample % len(samples)])
         entity = self.entity_of(operation)
         unique = {name for rule in entity["unique"] for name in rule["columns"]}
         for column in entity["columns"]:
