@@ -14,8 +14,9 @@ from typing import Any, Literal
 
 from shipway.errors import SpecificationError
 from shipway.specs.document import METHODS, Document, Node, Operation
+from shipway.specs.positions import lines
 from shipway.specs.references import Bundle, Fault, faults, references
-from shipway.specs.source import MAX_BYTES, lines, parse, unusable
+from shipway.specs.source import MAX_BYTES, parse, unusable
 
 MAX_FAULTS = 20
 MAX_OPERATIONS = 2000

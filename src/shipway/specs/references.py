@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from shipway.specs.document import FILES, escaped, find, keys
+from shipway.specs.document import FILES, escaped, find
 from shipway.specs.source import MAX_BYTES, parse
 
 MAX_FILES = 200
@@ -181,11 +180,3 @@ class Bundle:
                 "Copy what it refers to into the document's directory and refer to it there.",
             )
         )
-
-
-def digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def place_of(pointer: str) -> tuple[str, ...]:
-    return keys(pointer)

@@ -25,9 +25,10 @@ _NOTHING: Any = object()
 class Shape:
     """What a schema says, in one place.
 
-    ``name`` is the component's name and ``source`` its pointer when the schema is one; ``types`` are JSON types without null
-    (empty: any). ``properties`` are the schemas still to be looked at, so that a schema may contain
-    itself. ``unsupported`` lists keywords that change what is valid and have no place here.
+    ``name`` is the component's name and ``source`` its pointer when the schema is one; ``types``
+    are JSON types without null (empty: any). ``properties`` are the schemas still to be looked at,
+    so that a schema may contain itself. ``unsupported`` lists keywords that change what is valid
+    and have no place here.
     """
 
     pointer: str
@@ -75,7 +76,7 @@ def shape(document: Document, node: Node) -> Shape:
     if found is None:
         found = _shape(document, node, ())
         document.shapes[node.pointer] = found
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def _shape(document: Document, node: Node, passed: tuple[str, ...]) -> Shape:
@@ -223,9 +224,10 @@ def _limits(value: Mapping[str, Any]) -> dict[str, Any]:
     limits = {key: value[key] for key in _LIMITS if key in value}
     for side in ("Minimum", "Maximum"):  # 3.0 writes exclusiveMinimum: true beside minimum
         exclusive, plain = f"exclusive{side}", side.lower()
-        if isinstance(limits.get(exclusive), bool):
-            if limits.pop(exclusive) and plain in limits:
-                limits[exclusive] = limits.pop(plain)
+        if not isinstance(limits.get(exclusive), bool):
+            continue
+        if limits.pop(exclusive) and plain in limits:
+            limits[exclusive] = limits.pop(plain)
     return limits
 
 

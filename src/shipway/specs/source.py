@@ -1,4 +1,4 @@
-"""Turns the bytes of a YAML or JSON document into plain data, and finds the line of a place in it.
+"""Turns the bytes of a YAML or JSON document into plain data.
 
 YAML is read as the JSON subset that OpenAPI asks for (YAML 1.2 core): every mapping key is a
 string, dates stay strings, and ``no`` is a word. Events are consumed as the parser makes them, so
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,7 +32,6 @@ _INFINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _TAG = "tag:yaml.org,2002:"
 _SAVE = "Save it as UTF-8 text in YAML or JSON."
 
-Path = tuple[str, ...]
 
 
 class SourceFault(Exception):  # noqa: N818 - turned into a SpecificationError with the file's name
@@ -55,22 +54,6 @@ def unusable(name: str, line: int | None, message: str, hint: str) -> Specificat
     """One fault of a document as an error that names the place."""
     place = name if line is None else f"{name}:{line}"
     return SpecificationError(f"{place}: {message}", hint=hint, details={"file": name, "line": line})
-
-
-def lines(data: bytes, places: Iterable[Path]) -> dict[Path, int]:
-    """The line of each place that can be found; a place is the keys and indices that lead to it."""
-    wanted = set(places)
-    found: dict[Path, int] = {}
-    try:
-        for place, line in _places(yaml.parse(data, Loader=yaml.CSafeLoader)):
-            if place in wanted and place not in found:
-                found[place] = line
-                if len(found) == len(wanted):
-                    break
-    except (yaml.YAMLError, UnicodeDecodeError):
-        # JSON that is no YAML (tabs): the pointer alone has to do.
-        return found
-    return found
 
 
 def _parse(data: bytes) -> Any:
@@ -189,6 +172,11 @@ class _Frame:
     key: str | None = None
     merges: list[dict[str, Any]] = field(default_factory=list)
 
+    @property
+    def members(self) -> dict[str, Any]:
+        """What a mapping holds so far."""
+        return self.value if isinstance(self.value, dict) else {}
+
 
 class _Builder:
     """Builds plain data from YAML events, with keys unique and aliases bounded."""
@@ -236,7 +224,7 @@ class _Builder:
         frame = self._stack.pop()
         for merged in frame.merges:
             for key, value in merged.items():
-                frame.value.setdefault(key, value)  # type: ignore[union-attr]
+                frame.members.setdefault(key, value)
         if frame.anchor:
             self._open.remove(frame.anchor)
         self._place(frame.value, event, frame.size, frame.anchor)
@@ -294,7 +282,7 @@ class _Builder:
     def _pair(self, frame: _Frame, key: str, value: Any, event: Any) -> None:
         frame.key = None
         if key != "<<":
-            frame.value[key] = value  # type: ignore[index]
+            frame.members[key] = value
             return
         merged = value if isinstance(value, list) else [value]
         if not all(isinstance(one, dict) for one in merged):
@@ -363,42 +351,3 @@ def _finite(number: float, event: Any) -> float:
     if not math.isfinite(number):
         raise SourceFault("a number is not finite", "Use a finite number.", _line(event))
     return number
-
-
-def _places(events: Iterable[Any]) -> Iterator[tuple[Path, int]]:
-    """Every place of the document with its line, in order."""
-    stack: list[list[Any]] = []  # [is mapping, next index or pending key]
-    path: list[str] = []
-    for event in events:
-        kind = type(event)
-        if kind in {yaml.MappingEndEvent, yaml.SequenceEndEvent}:
-            stack.pop()
-            _leave(stack, path)
-            continue
-        if kind not in _STARTS:
-            continue
-        if stack and stack[-1][0] and stack[-1][1] is None:
-            stack[-1][1] = getattr(event, "value", "")
-            path.append(stack[-1][1])
-            yield tuple(path), _line(event)
-            continue
-        if stack and not stack[-1][0]:
-            path.append(str(stack[-1][1]))
-            yield tuple(path), _line(event)
-        if kind in {yaml.MappingStartEvent, yaml.SequenceStartEvent}:
-            is_mapping = kind is yaml.MappingStartEvent
-            stack.append([is_mapping, None if is_mapping else 0])
-        else:
-            _leave(stack, path)
-
-
-_STARTS = frozenset(
-    {yaml.MappingStartEvent, yaml.SequenceStartEvent, yaml.ScalarEvent, yaml.AliasEvent}
-)
-
-
-def _leave(stack: list[list[Any]], path: list[str]) -> None:
-    if not stack:
-        return
-    path.pop()
-    stack[-1][1] = None if stack[-1][0] else stack[-1][1] + 1

@@ -239,8 +239,7 @@ class Operations:
         result = []
         headers = response.get("headers")
         for name, node in headers.members() if headers else ():
-            known = _HEADERS.get(folded(name))
-            if (known in {"Location", "Content-Location"} and found.behaviour in {"create", "replace"}) or (known == "X-Total-Count" and found.behaviour == "list"):
+            if found.behaviour in _HEADERS.get(folded(name), ()):
                 result.append(name)
             elif self._document.resolve(node).value.get("required"):
                 raise NotPlannable(f"nothing says what the header {name!r} of the answer holds")
@@ -265,7 +264,8 @@ class Operations:
         return plan.model_copy(update={"errors": errors})
 
 
-_HEADERS = {"location": "Location", "xtotalcount": "X-Total-Count", "totalcount": "X-Total-Count"}
+_HEADERS = {"location": ("create", "replace"), "xtotalcount": ("list",)}
+"""The headers that can be sent, by folded name, and the behaviours that know what they hold."""
 
 
 def _key_wire(entity: Entity) -> str:

@@ -38,9 +38,7 @@ def page_plan(
 ) -> PagePlan:
     """The page of a list; raises NotPlannable when a required member has no known meaning."""
     roles = {one.role: one for one in parameters}
-    style = next((one for one in ("cursor", "page", "offset") if one in roles), None)
-    if style is None:
-        style = "offset" if "limit" in roles else "none"
+    style = _style(set(roles))
     limit, page = roles.get("limit"), roles.get("page")
     default, most = _limits(limit)
     echo = {} if listing.wrapper is None else dict(
@@ -60,6 +58,13 @@ def page_plan(
             "default_limit": default, "max_limit": most, "first_page": _first(page),
         }
     )  # fmt: skip
+
+
+def _style(roles: set[str]) -> str:
+    for style in ("cursor", "page", "offset"):
+        if style in roles:
+            return style
+    return "offset" if "limit" in roles else "none"
 
 
 def _limits(limit: ParameterPlan | None) -> tuple[int, int]:

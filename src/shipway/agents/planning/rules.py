@@ -17,6 +17,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from pydantic import JsonValue
+
 from shipway.agents.planning.doubts import Doubts
 from shipway.agents.planning.entities import Column, Entity
 from shipway.agents.planning.wording import mentions, named, position, quoted, says_taken, speaks_of
@@ -78,7 +80,7 @@ def _from_extension(entity: Entity, member: Node) -> UniqueRule | None:
     columns = [one.name for one in found if one is not None]
     if len(columns) != len(found) or not wires or len(condition) > 1:
         return None
-    values = next(iter(condition.values()), [])
+    values: Any = next(iter(condition.values()), [])
     return UniqueRule(
         columns=columns[: len(wires)],
         while_field=columns[len(wires)] if condition else None,
@@ -171,9 +173,9 @@ def _conditional(
     for one in entity.columns.values():
         if one.field.type != "enum" or one in subjects:
             continue
-        values = [value for value in one.field.enum if value in marked]
+        values: list[JsonValue] = [value for value in one.field.enum if value in marked]
         if not values and speaks_of(text, one.wire):
-            values = [v for v in one.field.enum if isinstance(v, str) and mentions(text, {folded(v)})]
+            values = [v for v in one.field.enum if mentions(text, {folded(str(v))})]
         if values:
             return UniqueRule(
                 columns=[subject.name for subject in subjects],
@@ -192,14 +194,15 @@ def _while_open(
         return None
     for one in entity.columns.values():
         first = words(one.wire)[:1]
-        if one.field.type in {"date", "datetime"} and not one.field.required and first:
-            if mentions(text, {first[0], f"un{first[0]}"}):
-                return UniqueRule(
-                    columns=[subject.name for subject in subjects],
-                    while_field=one.name,
-                    while_values=[None],
-                    reason=reason,
-                )
+        if one.field.type not in {"date", "datetime"} or one.field.required or not first:
+            continue
+        if mentions(text, {first[0], f"un{first[0]}"}):
+            return UniqueRule(
+                columns=[subject.name for subject in subjects],
+                while_field=one.name,
+                while_values=[None],
+                reason=reason,
+            )
     return None
 
 

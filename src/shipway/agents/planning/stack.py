@@ -217,7 +217,9 @@ def _from_tox(tree: Tree, project: dict[str, Any]) -> Command | None:
     tool = project.get("tool")
     table = tool.get("tox") if isinstance(tool, dict) else None
     legacy = str(table.get("legacy_tox_ini", "")) if isinstance(table, dict) else ""
-    text, source = (tree.text("tox.ini"), "tox.ini") if tree.has("tox.ini") else (legacy, "pyproject.toml")
+    text, source = legacy, "pyproject.toml"
+    if tree.has("tox.ini"):
+        text, source = tree.text("tox.ini"), "tox.ini"
     for line in text.splitlines():
         if re.search(r"\b(pytest|unittest)\b", line) and "deps" not in line:
             found = _tester(re.sub(r"\{posargs[^}]*\}", "", line))
@@ -253,13 +255,14 @@ def _from_files(tree: Tree, tests: list[str]) -> Command | None:
             return Command(argv=["python", "-m", "pytest", name], source=name)
     beside = [*tree.root.glob("test_*.py"), *tree.root.glob("*_test.py")]
     if beside:
-        return Command(argv=["python", "-m", "pytest"], source=sorted(one.name for one in beside)[0])
+        return Command(argv=["python", "-m", "pytest"], source=min(one.name for one in beside))
     return None
 
 
 def _from_package(tree: Tree) -> Command | None:
     known = (
-        ("package.json", r'"test"\s*:', ["npm", "test"]), ("go.mod", r"(?m)^module ", ["go", "test", "./..."]),
+        ("package.json", r'"test"\s*:', ["npm", "test"]),
+        ("go.mod", r"(?m)^module ", ["go", "test", "./..."]),
         ("Cargo.toml", r"(?m)^\[(package|workspace)\]", ["cargo", "test"]),
     )  # fmt: skip
     for name, pattern, argv in known:
@@ -286,7 +289,7 @@ def _types(tree: Tree, project: dict[str, Any], layout: str) -> Command | None:
     tool = tool if isinstance(tool, dict) else {}
     where = "src" if layout == "src" else "."
     if "mypy" in tool:
-        told = isinstance(tool["mypy"], dict) and {"files", "packages", "modules"} & set(tool["mypy"])
+        told = bool({"files", "packages", "modules"} & set(tool["mypy"] or ()))
         return Command(argv=["mypy", *([] if told else [where])], source="pyproject.toml")
     for name in ("mypy.ini", ".mypy.ini", "setup.cfg"):
         if tree.has(name) and tree.sections(name).has_section("mypy"):
