@@ -11,6 +11,8 @@ PYTEST_ARGS ?=
 # A fresh clone is really fresh: environments for gates and candidates are kept inside it.
 export SHIPWAY_CACHE ?= $(CURDIR)/.cache/shipway
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# What a user has set for other projects must not lead ours astray.
+unexport PYTHONPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX
 
 PIP := .venv/bin/python -m pip -qq --no-input install --only-binary=:all: --require-hashes
 

@@ -19,7 +19,16 @@ Rule = Callable[[str, str], Iterable[str]]
 def project_files() -> list[str]:
     """Every file that is, or would be, in the repository."""
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        [
+            "git",
+            "-c",
+            "safe.directory=*",
+            "ls-files",
+            "-z",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,
