@@ -41,11 +41,11 @@ def _places(events: Iterable[Any]) -> Iterator[tuple[Path, int]]:
         if stack and stack[-1][0] and stack[-1][1] is None:
             stack[-1][1] = getattr(event, "value", "")
             path.append(stack[-1][1])
-            yield tuple(path), _line(event)
+            yield tuple(path), event.start_mark.line + 1
             continue
         if stack and not stack[-1][0]:
             path.append(str(stack[-1][1]))
-            yield tuple(path), _line(event)
+            yield tuple(path), event.start_mark.line + 1
         if kind in {yaml.MappingStartEvent, yaml.SequenceStartEvent}:
             is_mapping = kind is yaml.MappingStartEvent
             stack.append([is_mapping, None if is_mapping else 0])
