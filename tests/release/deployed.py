@@ -11,7 +11,7 @@ from typing import Any
 from shipway.release import processes
 from shipway.release.record import Timing
 
-QUICK = Timing(healthy_within=5, observe=0.15, probe_every=0.03, drain=8, stop=2, backoff=0.02)
+QUICK = Timing(healthy_within=5, observe=0.1, probe_every=0.03, drain=8, stop=2, backoff=0.02)
 
 
 def get(port: int | None, path: str = "/v") -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -23,9 +24,12 @@ from shipway.errors import (
     ShipwayError,
     UsageError,
 )
-from shipway.release import processes, secrets_file
+from shipway.release import environment, processes, secrets_file
+from shipway.release.ledger import Ledger
 from shipway.release.record import Release, Status, release_id
-from shipway.release.releases import Candidate, Releases
+from shipway.release.releases import Candidate, Releases, supervised
+from shipway.workspace.environments import Environments
+from shipway.workspace.fence import Fence
 
 
 def supervisor(releases: Releases) -> int:
@@ -36,7 +40,7 @@ def supervisor(releases: Releases) -> int:
 def kill_supervisor(releases: Releases) -> None:
     pid = supervisor(releases)
     os.kill(pid, signal.SIGKILL)
-    eventually(lambda: is_gone(pid))
+    eventually(lambda: is_gone(pid) and not supervised(Ledger(releases.home).of("demo")))
 
 
 def test_a_deploy_that_is_repeated_changes_nothing(releases: Releases, candidate) -> None:
@@ -79,7 +83,7 @@ def test_a_client_that_is_killed_does_not_stop_the_deploy(
     os.waitpid(client, 0)
     done = releases.deploy(slow)
     assert done.status is Status.LIVE
-    assert get(first.port) == {"version": "slow", "pid": done.pid}
+    assert get(first.port)["pid"] == done.pid
     os.close(reader)
     os.close(writer)
 
@@ -261,13 +265,14 @@ def test_control_works_below_a_path_too_long_for_a_socket(tmp_path: Path, candid
 
 
 def test_trees_of_old_releases_are_removed_their_records_stay(
-    releases: Releases, candidate
+    releases: Releases, home: Path, candidate
 ) -> None:
-    deployed = [releases.deploy(candidate(f"v{number}")) for number in range(7)]
+    keeping_two = Releases(home, keep=2)
+    deployed = [keeping_two.deploy(candidate(f"v{number}")) for number in range(4)]
     root = releases.secrets_path("demo").parents[2] / "releases" / "demo"
     trees = [one.id for one in deployed if (root / one.id / "tree").exists()]
-    assert trees == [one.id for one in deployed[-5:]]
-    assert len(releases.list()) == 7
+    assert trees == [one.id for one in deployed[-2:]]
+    assert len(releases.list()) == 4
     assert releases.state("demo").line == tuple(trees)
 
 
@@ -351,6 +356,49 @@ def test_the_supervisor_uses_the_standard_library_only() -> None:
 def test_a_socket_that_a_release_shut_down_is_repaired(releases: Releases, candidate) -> None:
     """A service may break the shared socket; the next release still gets all the traffic."""
     first = releases.deploy(candidate("first", term="shuts down the socket"))
-    for number in range(5):
+    for number in range(3):
         releases.deploy(candidate(f"v{number}", term="shuts down the socket"))
-    assert get(first.port)["version"] == "v4"
+    assert get(first.port)["version"] == "v2"
+
+
+def test_a_release_keeps_its_environment_when_the_cache_is_deleted(
+    home: Path, tmp_path: Path, candidate
+) -> None:
+    cache = tmp_path / "cache"
+    python = Path(getattr(sys, "_base_executable", "") or sys.executable)
+    releases = Releases(home, Environments(cache, Fence("strict"), python))
+
+    def with_requirements(version: str) -> Candidate:
+        plain = candidate(version)
+
+        def fill(tree: Path) -> None:
+            plain.fill(tree)
+            (tree / "requirements.txt").touch()
+
+        return replace(plain, fill=fill)
+
+    try:
+        one = releases.deploy(with_requirements("one"))
+        shutil.rmtree(cache)
+        own = home / "services" / "demo" / "environments"
+        assert get(one.port)["python"].startswith(f"{own}/")
+        os.kill(one.pid, signal.SIGKILL)
+        assert get(one.port)["version"] == "one"
+        two = releases.deploy(with_requirements("two"))
+        assert two.python == one.python
+        assert len(list(own.iterdir())) == 1
+    finally:
+        releases.stop(all=True)
+
+
+def test_scripts_of_a_kept_environment_start_its_own_python(tmp_path: Path) -> None:
+    built = tmp_path / "cache" / "abc"
+    (built / "bin").mkdir(parents=True)
+    (built / "bin" / "tool").write_text(f"#!{built}/bin/python\nprint(1)\n")
+    (built / "bin" / "python").symlink_to(sys.executable)
+    python = environment.keep(built, tmp_path / "own")
+    assert python == tmp_path / "own" / "abc" / "bin" / "python"
+    assert (python.parent / "tool").read_text() == f"#!{python}\nprint(1)\n"
+    assert environment.keep(built, tmp_path / "own") == python
+    environment.drop_unused(tmp_path / "own", set())
+    assert list((tmp_path / "own").iterdir()) == []

@@ -56,7 +56,7 @@ class Load:
             if not keep or answer.getheader("Connection") == "close":
                 connection.close()
                 connection = None
-            time.sleep(0.003)
+            time.sleep(0.005)
         if connection is not None:
             connection.close()
 

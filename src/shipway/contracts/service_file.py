@@ -22,7 +22,11 @@ RESERVED = frozenset(
 
 
 class ServiceFile(Model):
-    """``requirements`` None means requirements.txt, where there is one; paths are inside the tree."""
+    """``requirements`` None means requirements.txt, where there is one; paths are inside the tree.
+
+    ``environment`` names variables, their values are kept with the deployed service; ``deploy``
+    says that a change merged to the repository's target shall be deployed.
+    """
 
     PATH: ClassVar[str] = ".shipway/service.yaml"
 
@@ -33,6 +37,8 @@ class ServiceFile(Model):
     document: str | None = None
     requirements: list[str] | None = None
     environment: list[Variable] = Field(default_factory=list, max_length=64)
+
+    deploy: bool = False
 
     @field_validator("start")
     @classmethod

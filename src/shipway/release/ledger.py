@@ -63,6 +63,7 @@ class ServiceLedger:
         self.directory = home / "services" / service
         self.releases = home / "releases" / service
         self.data = self.directory / "data"
+        self.environments = self.directory / "environments"
         self.secrets = self.directory / "secrets.env"
         self.supervisor_file = self.directory / "supervisor.json"
         self.supervisor_lock = self.directory / "supervisor.lock"
@@ -70,7 +71,7 @@ class ServiceLedger:
 
     def create(self) -> None:
         """Make the directories; only the owner may look into a service's own."""
-        for path in (self.home / "services", self.directory, self.data):
+        for path in (self.home / "services", self.directory, self.data, self.environments):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.releases.mkdir(mode=0o700, parents=True, exist_ok=True)
 

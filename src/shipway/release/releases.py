@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -31,7 +31,7 @@ from shipway.errors import (
     ServiceUnhealthyError,
     ShipwayError,
 )
-from shipway.release import control, ledger, processes, secrets_file
+from shipway.release import control, environment, ledger, processes, secrets_file
 from shipway.release.ledger import Ledger, ServiceLedger, now
 from shipway.release.record import Release, ServiceState, Status, Timing, release_id
 
@@ -39,7 +39,6 @@ Say = Callable[[str], None]
 Found = list[Release]
 _START_SECONDS = 20.0
 _GONE_SECONDS = 45.0
-_KEPT_TREES = 5
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -47,7 +46,7 @@ class Built(Protocol):
     """An environment that can run a release."""
 
     @property
-    def python(self) -> Path: ...
+    def path(self) -> Path: ...
 
 
 class Builds(Protocol):
@@ -55,7 +54,7 @@ class Builds(Protocol):
 
     def build(
         self,
-        requirements: Sequence[Path],
+        files: Sequence[Path],
         *,
         say: Say | None = None,
         cancel: threading.Event | None = None,
@@ -93,10 +92,15 @@ class Healed:
 class Releases:
     """All releases under one state directory. Safe to use from several processes at once."""
 
-    def __init__(self, home: Path, environments: Builds | None = None) -> None:
-        self._home = home.absolute()
-        self._ledger = Ledger(self._home)
+    def __init__(self, home: Path, environments: Builds | None = None, *, keep: int = 5) -> None:
+        """``keep``: how many releases of a service can be returned to; of older ones the record stays.
+
+        Without ``environments`` only services that need none can be deployed.
+        """
+        self.home = home.absolute()
+        self._ledger = Ledger(self.home)
         self._environments = environments
+        self._keep = keep
 
     # -- looking ----------------------------------------------------------------------------------
 
@@ -123,6 +127,11 @@ class Releases:
         service, release = self._ledger.find(ref)
         path = service.release_directory(release.id) / "service.log"
         return path.read_bytes() if path.exists() else b""
+
+    def tree_path(self, ref: str) -> Path:
+        """Where the files of the release are; old ones are removed."""
+        service, release = self._ledger.find(ref)
+        return service.release_directory(release.id) / "tree"
 
     def secrets_path(self, service: str) -> Path:
         """The file with the service's secrets, readable by its owner only."""
@@ -161,7 +170,8 @@ class Releases:
         if known is not None and known.live_at is not None:
             return known
         self._check_port(at, candidate.port)
-        release = at.write(known or _new(identity, candidate))
+        fresh = replace(known, status=Status.STARTING) if known else _new(identity, candidate)
+        release = at.write(fresh)
         try:
             self._prepare(at, release, candidate, tell, cancel)
             at.change_state(timing=candidate.timing)
@@ -243,7 +253,7 @@ class Releases:
         say("writing the release's files")
         _fill(tree, candidate.fill)
         described = _describe(tree)
-        python = self._environment(tree, described, say, cancel)
+        python = self._environment(at, tree, described, say, cancel)
         wanted = {
             name: kind for name, kind in candidate.secrets.items() if name in described.environment
         }
@@ -260,7 +270,12 @@ class Releases:
         )
 
     def _environment(
-        self, tree: Path, described: ServiceFile, say: Say, cancel: threading.Event | None
+        self,
+        at: ServiceLedger,
+        tree: Path,
+        described: ServiceFile,
+        say: Say,
+        cancel: threading.Event | None,
     ) -> Path:
         names = described.requirements
         if names is None:
@@ -274,7 +289,8 @@ class Releases:
                 hint="deploy it with `shipway run`",
             )
         say("building the release's environment")
-        return self._environments.build(files, say=say, cancel=cancel).python
+        built = self._environments.build(files, say=say, cancel=cancel)
+        return environment.keep(built.path, at.environments)
 
     @staticmethod
     def _note_failure(at: ServiceLedger, identity: str, error: Exception) -> None:
@@ -283,16 +299,20 @@ class Releases:
             reason = error.message if isinstance(error, ShipwayError) else str(error)
             at.change(identity, status=Status.FAILED, reason=reason, ended_at=now())
 
-    @staticmethod
-    def _prune(at: ServiceLedger) -> None:
+    def _prune(self, at: ServiceLedger) -> None:
         """Keep the trees of the newest releases and of every one that can still be returned to."""
-        line = set(at.state().line[-_KEPT_TREES:])
-        for old in at.all()[:-_KEPT_TREES]:
+        line = set(at.state().line[-self._keep :])
+        for old in at.all()[: -self._keep]:
             if old.id not in line and old.status not in {Status.LIVE, Status.STARTING}:
                 shutil.rmtree(at.release_directory(old.id) / "tree", ignore_errors=True)
         kept = tuple(one for one in at.state().line if one in line)
         if kept != at.state().line:
             at.change_state(line=kept)
+        known = at.all()
+        if any(one.status is Status.STARTING for one in known):
+            return  # it may be about to use an environment that its record does not name yet
+        trees = [one for one in known if (at.release_directory(one.id) / "tree").exists()]
+        environment.drop_unused(at.environments, {Path(one.python) for one in trees})
 
     # -- the supervisor ---------------------------------------------------------------------------
 
@@ -322,7 +342,7 @@ class Releases:
             if supervised(at):
                 return
             processes.end_marked(at.releases)
-            _start(self._home, at, port)
+            _start(self.home, at, port)
 
     def _heal(self, at: ServiceLedger, say: Say | None) -> Healed | None:
         """What a dead supervisor left is ended; a deploy that it did not finish is recorded as failed."""
@@ -437,11 +457,11 @@ def _start(home: Path, at: ServiceLedger, port: int) -> None:
         at.service,
         str(wanted),
     ]
-    environment = {**os.environ, "PYTHONPATH": str(_ROOT)}
+    variables = {**os.environ, "PYTHONPATH": str(_ROOT)}
     try:
         done = subprocess.run(
             words,
-            env=environment,
+            env=variables,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_START_SECONDS,

@@ -61,7 +61,9 @@ class Service:
             count = DATA / "count"
             count.write_text(str(int(count.read_text()) + 1 if count.exists() else 1))
             return 200, count.read_bytes()
-        return 200, json.dumps({"version": BEHAVIOUR["version"], "pid": os.getpid()}).encode()
+        return 200, json.dumps(
+            {"version": BEHAVIOUR["version"], "pid": os.getpid(), "python": sys.executable}
+        ).encode()
 
     def health(self) -> int:
         self.asked += 1
