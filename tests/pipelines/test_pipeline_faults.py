@@ -197,6 +197,19 @@ def test_an_input_from_a_stage_that_may_have_failed_needs_something_to_stand_in(
     assert any("`scaffold` may have no result" in one.message for one in faults(text))
 
 
+def test_what_came_before_a_stage_that_only_has_to_be_over_is_not_sure_either():
+    text = (
+        PLAN
+        + SCAFFOLD
+        + (
+            "  - id: late\n    capability: scaffold\n    needs: [{stage: scaffold, on: always}]\n"
+            "    inputs: {plan: plan.plan}\n"
+        )
+    )
+    assert "`plan` may have no result" in only(text).message
+    assert faults(text.replace("on: always", "on: completed")) == []
+
+
 def test_a_nullable_value_does_not_fill_a_required_input():
     text = loader.source_of("change").replace("takes: change\n", "")
     messages = [one.message for one in faults(text)]
@@ -236,6 +249,7 @@ def test_files_that_are_not_there_or_not_text(tmp_path: Path):
 
 HOSTILE = {
     "deep": "a: " + "[" * 5000,
+    "deep and closed": "a: " + "[" * 5000 + "]" * 5000,
     "bomb": "a: &a [x,x]\nb: &b [*a,*a]\nc: [*b,*b]\n",
     "object": "name: !!python/object/apply:os.system ['true']\n",
     "nul": "name: \x00\n",

@@ -194,7 +194,8 @@ def _route(
         if targets:
             by_targets.setdefault(targets, []).append(rows[depth, slot])
     nets = [_Net(tuple(sources), targets) for targets, sources in by_targets.items()]
-    return _ordered(nets)
+    ordered = _ordered(nets)
+    return ordered if ordered is not None and _honest(ordered) else None
 
 
 def _needs(stage: Stage, other: str) -> bool:
@@ -219,6 +220,36 @@ def _first(one: _Net, other: _Net) -> bool:
     return one is not other and any(
         row in other.targets and one.targets != (row,) for row in one.sources
     )
+
+
+def _honest(nets: list[_Net]) -> bool:
+    """Whether an eye that follows the lines from each row ends at its targets and nowhere else."""
+    return all(_followed(nets, row) == set(net.targets) for net in nets for row in net.sources)
+
+
+def _followed(nets: list[_Net], row: int) -> set[int]:
+    """The rows where lines from ``row`` end; an eye goes right, up and down, but never back."""
+    last = 2 * len(nets)
+    found: set[int] = set()
+    seen: set[tuple[int, int, int]] = set()
+    todo = [(row, 0, _RIGHT)]
+    while todo:
+        at = row, column, heading = todo.pop()
+        if at in seen:
+            continue
+        seen.add(at)
+        arms = _arms(nets, row, column)
+        if heading == _RIGHT and arms == _UP | _DOWN:
+            arms = _RIGHT  # the line passes below this upright one
+        if arms & _RIGHT and column == last:
+            found.add(row)
+        elif arms & _RIGHT:
+            todo.append((row, column + 1, _RIGHT))
+        if arms & _UP and heading != _DOWN:
+            todo.append((row - 1, column, _UP))
+        if arms & _DOWN and heading != _UP:
+            todo.append((row + 1, column, _DOWN))
+    return found
 
 
 def _add_layer(
