@@ -14,7 +14,14 @@ from house_rules import ROOT, project_files
 
 import shipway
 
-LOCKS = ["requirements/runtime.txt", "requirements/dev.txt", "src/shipway/gates/tools.txt"]
+LOCKS = [
+    "requirements/runtime.txt",
+    "requirements/dev.txt",
+    "src/shipway/gates/tools.txt",
+    "src/shipway/gates/runner.txt",
+    "src/shipway/agents/templates/service/project/requirements.txt",
+    "src/shipway/agents/templates/service/project/requirements-dev.txt",
+]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
@@ -39,7 +46,7 @@ def loose(text):
 @pytest.mark.parametrize("lock", LOCKS)
 def test_locks_pin_every_version_by_hash_and_name_no_address(lock):
     text = (ROOT / lock).read_text()
-    assert len(pins(text)) > 10
+    assert len(pins(text)) > 3
     assert not loose(text)
     assert "://" not in text
     assert "make lock" in text.splitlines()[1]
@@ -64,7 +71,9 @@ def test_locks_agree_with_what_they_are_made_from():
     assert sorted(wanted) == sorted(PROJECT["dependencies"])
     for lock in LOCKS:
         names = {re.split(r"[\[=]", pin)[0].lower() for pin in pins((ROOT / lock).read_text())}
-        for line in (ROOT / lock).with_suffix(".in").read_text().split():
+        for line in (ROOT / lock).with_suffix(".in").read_text().splitlines():
+            if line.startswith("-"):
+                continue
             assert re.split(r"[\[<>=]", line)[0].lower() in names, f"{line}: run make lock"
 
 
