@@ -225,7 +225,7 @@ def test_a_state_of_another_format_or_pipeline_is_refused() -> None:
 
     state = begin(stage("a")).state
     data = orjson.loads(orjson.dumps(state.to_json()))
-    assert from_json("run", state.pipeline, {}, data) == state
+    assert from_json("run", state.pipeline, {}, data, {}) == state
     for change in ({"format": 2}, {"stages": {}}, {"status": "dancing"}):
         with pytest.raises(ValueError, match=r".+"):
-            from_json("run", state.pipeline, {}, {**data, **change})
+            from_json("run", state.pipeline, {}, {**data, **change}, {})

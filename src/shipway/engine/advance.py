@@ -209,7 +209,7 @@ class Writer:
             raise NotFoundError(f"there is no run {run}")
         if row.status == "quarantined":
             raise CorruptRunError("the run is quarantined")
-        return state_of(row), row.trace
+        return state_of(row, ledger.results(self._connection, run)), row.trace
 
     def _remember(self, run: str, state: RunState, trace: str) -> None:
         if state.status.is_final:

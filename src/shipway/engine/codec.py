@@ -61,11 +61,15 @@ def pipeline_of(digest: str, definition: bytes) -> Pipeline:
     return known
 
 
-def state_of(row: RunRow) -> RunState:
-    """The state of a stored run; raises CorruptRunError."""
+def state_of(row: RunRow, results: Mapping[str, bytes]) -> RunState:
+    """The state of a stored run and the last event with a result of each stage.
+
+    Raises CorruptRunError.
+    """
     pipeline = pipeline_of(row.pipeline, row.definition)
     try:
         submission: Mapping[str, Any] = orjson.loads(row.submission)
-        return from_json(row.id, pipeline, submission, orjson.loads(row.state))
+        found = {stage: orjson.loads(data)["result"] for stage, data in results.items()}
+        return from_json(row.id, pipeline, submission, orjson.loads(row.state), found)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CorruptRunError(f"the stored state of run {row.number} cannot be read") from error

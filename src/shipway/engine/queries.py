@@ -15,7 +15,7 @@ from shipway.engine.places import Places
 from shipway.errors import CorruptRunError, NotFoundError
 from shipway.store import runs
 from shipway.store.database import Database
-from shipway.store.ledger import RunRow
+from shipway.store.ledger import RunRow, results
 
 _ATTEMPT_LOG = re.compile(r"^(?P<stage>.+)-(?P<attempt>\d+)\.log$")
 
@@ -45,7 +45,8 @@ class Queries:
         row = runs.get(connection, self.resolve(ref))
         history = runs.events(connection, row.id)
         try:
-            return detail(row, state_of(row), history, runs.progress(connection, row.id))
+            state = state_of(row, results(connection, row.id))
+            return detail(row, state, history, runs.progress(connection, row.id))
         except CorruptRunError as error:
             return quarantined(row, error)
 
@@ -95,7 +96,7 @@ class Queries:
 
     def _summary(self, row: RunRow) -> RunSummary:
         try:
-            return summary(row, state_of(row))
+            return summary(row, state_of(row, results(self._database.reader(), row.id)))
         except CorruptRunError as error:
             return quarantined(row, error).summary
 

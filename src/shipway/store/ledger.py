@@ -54,6 +54,16 @@ def load_run(connection: sqlite3.Connection, run: str) -> RunRow | None:
     return RunRow(*row) if row else None
 
 
+def results(connection: sqlite3.Connection, run: str) -> dict[str, bytes]:
+    """Stage to the data of the last event that brought a result of it."""
+    rows = connection.execute(
+        "SELECT json_extract(data, '$.stage'), data FROM events"
+        " WHERE run = ? AND type IN ('StagePassed', 'AttemptFailed') ORDER BY seq",
+        (run,),
+    )
+    return {row[0]: row[1] for row in rows}
+
+
 def insert_pipeline(
     connection: sqlite3.Connection, digest: str, name: str, version: int, definition: bytes
 ) -> None:

@@ -41,7 +41,7 @@ runs = Table(
     Column("due", Float),
     Column("created_at", Float, nullable=False),
     Column("ended_at", Float),
-    Index("runs_by_status", "status", "due"),
+    Index("runs_by_status", "status"),
 )
 
 events = Table(

@@ -32,14 +32,13 @@ def _move_one_round(draft: Draft) -> bool:
         status = draft.state.stages[stage.id].status
         if status is StageStatus.PENDING:
             skipped |= _consider(draft, stage)
-            status = draft.state.stages[stage.id].status
-        if status is StageStatus.READY:
+        elif status is StageStatus.READY:
             _start(draft, stage)
     return skipped
 
 
 def _consider(draft: Draft, stage: Stage) -> bool:
-    """Ready or skip a stage whose dependencies are over; True if it was skipped."""
+    """Start or skip a stage whose dependencies are over; True if it was skipped."""
     unmet = None
     for need in stage.needs:
         met = _met(need, draft.state.stages[need.stage])
@@ -55,7 +54,7 @@ def _consider(draft: Draft, stage: Stage) -> bool:
     if stage.when is not None and not holds(stage.when, draft.state.values()):
         draft.emit(e.StageSkipped(stage.id, "its condition does not hold", unneeded=True))
         return True
-    draft.emit(e.StageReadied(stage.id))
+    _start(draft, stage)
     return False
 
 
@@ -71,7 +70,8 @@ def _met(need: Dependency, stage: StageState) -> bool | None:
 
 
 def _start(draft: Draft, stage: Stage) -> None:
-    if not _allowed(draft, stage):
+    """Order an attempt if every decision is made and there is room; else say what it waits for."""
+    if stage.asks and not _allowed(draft, stage):
         return
     state = draft.state
     in_hand = sum(other.in_hand for other in state.stages.values())
@@ -79,6 +79,8 @@ def _start(draft: Draft, stage: Stage) -> None:
         attempt = state.stages[stage.id].attempt + 1
         due = draft.now + stage.timeout_s
         draft.emit(e.StageQueued(stage.id, attempt, state.tokens + 1, due))
+    elif state.stages[stage.id].status is StageStatus.PENDING:
+        draft.emit(e.StageReadied(stage.id))
 
 
 def _allowed(draft: Draft, stage: Stage) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
@@ -57,6 +57,24 @@ class StageState:
     result: Mapping[str, Any] | None = None
     error: Mapping[str, Any] | None = None
     asks: tuple[AskState, ...] = ()
+
+    def to_json(self) -> tuple[Any, ...]:
+        """Every field but the result, in order; asks as dataclasses."""
+        return (
+            self.status,
+            self.attempt,
+            self.token,
+            self.failures,
+            self.interruptions,
+            self.reason,
+            self.due,
+            self.queued_at,
+            self.started_at,
+            self.ended_at,
+            self.unneeded,
+            self.error,
+            self.asks,
+        )
 
     @property
     def in_hand(self) -> bool:
@@ -119,10 +137,14 @@ class RunState:
         return min(times, default=None)
 
     def to_json(self) -> dict[str, Any]:
-        """The state as data (dataclasses inside), without the pipeline it is pinned to."""
+        """The state as data, without the pipeline it is pinned to and without results.
+
+        Results stay in the events that brought them: a state is written at every step, and they
+        are most of its size.
+        """
         return {
             "format": STATE_FORMAT,
-            "stages": self.stages,
+            "stages": {name: stage.to_json() for name, stage in self.stages.items()},
             "status": self.status,
             "reason": self.reason,
             "seq": self.seq,
@@ -154,12 +176,16 @@ _SLOTS: dict[type, list[tuple[str, Any]]] = {
 
 
 def from_json(
-    run: str, pipeline: Pipeline, submission: Mapping[str, Any], data: Mapping[str, Any]
+    run: str,
+    pipeline: Pipeline,
+    submission: Mapping[str, Any],
+    data: Mapping[str, Any],
+    results: Mapping[str, Mapping[str, Any]],
 ) -> RunState:
     """Rebuild a state; raises ValueError, KeyError or TypeError on anything unknown."""
     if data["format"] != STATE_FORMAT:
         raise ValueError(f"state format {data['format']!r} is unknown")
-    stages = {name: _stage(stage) for name, stage in data["stages"].items()}
+    stages = {name: _stage(stage, results.get(name)) for name, stage in data["stages"].items()}
     if set(stages) != {stage.id for stage in pipeline.stages}:
         raise ValueError("the stages are not those of the pipeline")
     fields = {name: data[name] for name in _PLAIN}
@@ -186,13 +212,14 @@ _PLAIN = (
 )
 
 
-def _stage(data: Mapping[str, Any]) -> StageState:
+def _stage(data: Sequence[Any], result: Mapping[str, Any] | None) -> StageState:
+    status, *fields, error, asks = data
     return StageState(
-        **{
-            **data,
-            "status": StageStatus(data["status"]),
-            "asks": tuple(ask_from_json(ask) for ask in data["asks"]),
-        }
+        StageStatus(status),
+        *fields,
+        result=result,
+        error=error,
+        asks=tuple(ask_from_json(ask) for ask in asks),
     )
 
 

@@ -31,7 +31,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.Float, nullable=False),
         sa.Column("ended_at", sa.Float),
     )
-    op.create_index("runs_by_status", "runs", ["status", "due"])
+    op.create_index("runs_by_status", "runs", ["status"])
     op.create_table(
         "events",
         sa.Column("run", sa.Text, sa.ForeignKey("runs.id"), nullable=False),
