@@ -54,6 +54,27 @@ def test_the_evidence_holds_verdicts_digests_and_what_was_deployed():
     assert found["remarks"] == []
 
 
+def test_secrets_are_masked_in_page_and_evidence_and_digests_are_not():
+    planted = ["ghp_" + "a1B2" * 9, "hunter2-and-more"]
+    shelf = records.Shelf()
+    detail = records.failed_gate(shelf)
+    error = detail.stages[3].error.model_copy(
+        update={"log_tail": f"Authorization: Bearer {planted[0]}\nfailed"}
+    )
+    stages = [*detail.stages]
+    stages[3] = stages[3].model_copy(update={"error": error})
+    detail = detail.model_copy(
+        update={"stages": stages, "submission": {"answers": {"api_key": planted[1]}, "port": 0}}
+    )
+    report = make(detail, shelf.read, records.at(30), VERSIONS)
+    for secret in planted:
+        assert secret not in report.html.decode()
+        assert secret not in report.evidence.decode()
+    assert "masked" in report.html.decode()
+    assert records.COMMIT in report.evidence.decode()
+    assert records.SHA in report.evidence.decode()
+
+
 def test_the_patch_is_handed_on_byte_for_byte():
     shelf = records.Shelf()
     raw = records.PATCH.encode() + b"\xff\xfe"

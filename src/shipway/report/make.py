@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from shipway.contracts.model import ArtifactRef, Timestamp
 from shipway.contracts.views import RunDetail
 from shipway.report.collect import collect
+from shipway.report.model import Evidence
+from shipway.secrets import redact, redact_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,25 @@ def make(
     record = collect(detail, read, at, versions)
     return Report(
         html=page(record).encode("utf-8"),
-        evidence=record.evidence.model_dump_json(indent=2).encode("utf-8") + b"\n",
+        evidence=_json(record.evidence),
         diff=record.diff,
     )
+
+
+def _json(evidence: Evidence) -> bytes:
+    """Secrets are masked by their looks everywhere, and by their names in what was handed in."""
+    data = _masked(evidence.model_dump(mode="json"))
+    data["requirement"]["submission"] = redact_value(data["requirement"]["submission"])
+    return json.dumps(data, indent=2, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+
+
+def _masked(value: Any) -> Any:
+    match value:
+        case str():
+            return redact(value)
+        case list():
+            return [_masked(item) for item in value]
+        case dict():
+            return {name: _masked(item) for name, item in value.items()}
+        case _:
+            return value

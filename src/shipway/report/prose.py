@@ -1,4 +1,4 @@
-"""Text of others made safe to show: Markdown without raw HTML, and nothing invisible."""
+"""Text of others made safe to show: no raw HTML, no secrets, nothing invisible."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from shipway.secrets import redact
+
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
 
@@ -16,8 +18,9 @@ _UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2
 
 
 def shown(text: str) -> str:
-    """The text with every invisible character spelled out."""
-    return _UNSEEN.sub(lambda match: f"⟨U+{ord(match[0]):04X}⟩", text.replace("\r\n", "\n"))
+    """The text with secrets masked and every invisible character spelled out."""
+    visible = redact(text).replace("\r\n", "\n")
+    return _UNSEEN.sub(lambda match: f"⟨U+{ord(match[0]):04X}⟩", visible)
 
 
 def markdown(text: str) -> Markup:
