@@ -4,6 +4,7 @@ It listens on the socket it inherits, drains on SIGTERM, and misbehaves as ``beh
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -28,10 +29,9 @@ class Service:
         assert task is not None
         self.connections.add(task)
         try:
-            while await self.exchange(reader, writer):
-                pass
-        except (OSError, EOFError, TimeoutError):
-            pass  # the client left, or had nothing more to ask
+            with contextlib.suppress(OSError, EOFError, TimeoutError):  # the client left
+                while await self.exchange(reader, writer):
+                    continue
         finally:
             self.connections.discard(task)
             writer.close()
