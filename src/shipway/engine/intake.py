@@ -19,6 +19,7 @@ from shipway.engine.pipelines.submission import RunValues
 from shipway.engine.places import Places
 from shipway.errors import RepositoryError, UsageError
 from shipway.telemetry.trace import new
+from shipway.workspace.git import Hub, inspect
 
 
 if TYPE_CHECKING:
