@@ -31,7 +31,7 @@ class Bench:
 
     ``readable`` is what git needs to work in the tree, ``candidate`` the environment of the tree's
     own requirements, ``runner`` holds pytest and coverage for candidates that bring none;
-    ``unbuilt`` says why there is no ``candidate``.
+    ``unbuilt`` says why there is no ``candidate``; ``patience`` is what tests may use at most.
     """
 
     fence: Fence
@@ -45,6 +45,7 @@ class Bench:
     candidate: Environment | None = None
     unbuilt: ShipwayError | None = None
     runner: Environment | None = None
+    patience: Limits = TESTS
     cancel: threading.Event = field(default_factory=threading.Event)
     say: Callable[[str], None] = print
 

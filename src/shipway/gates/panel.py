@@ -14,14 +14,14 @@ from shipway.contracts.evidence import GateEvidence, GateReport, GateSelection
 from shipway.contracts.service_plan import ServicePlan
 from shipway.errors import FenceError, ShipwayError
 from shipway.gates import selection, static
-from shipway.gates.bench import Bench, Shelf
+from shipway.gates.bench import TESTS, Bench, Shelf
 from shipway.gates.candidate import requirement_files
 from shipway.gates.project import survey
 from shipway.gates.runners import acceptance, schemathesis, tests
 from shipway.gates.service import declared
 from shipway.gates.tools import runner_environment, tool_environment
 from shipway.workspace.environments import Environment, Environments
-from shipway.workspace.fence import Fence
+from shipway.workspace.fence import Fence, Limits
 from shipway.workspace.git import Hub
 
 AT_ONCE = 2
@@ -41,6 +41,7 @@ class Panel:
     work: Path
     cancel: threading.Event
     say: Callable[[str], None]
+    patience: Limits = TESTS
 
     def validate(self, plan: Plan, commit: str, tree: str, base: str | None) -> GateReport:
         """Every gate of the validate stage; raises only when the tools themselves cannot be had."""
@@ -102,6 +103,7 @@ class Panel:
             readable=checkout.readable,
             tree_id=tree,
             work=work,
+            patience=self.patience,
             cancel=self.cancel,
             say=self.say,
         )

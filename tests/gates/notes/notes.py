@@ -110,10 +110,10 @@ async def listed(
     offset: Annotated[int, Query(ge=0, le=100_000)] = 0,
     stars: Annotated[int | None, Query(ge=0, le=5)] = None,
 ) -> list[dict[str, Any]]:
-    where = "" if stars is None or "ignores filters" in FAULTS else "where stars = ?"
-    values = [stars] if where else []
-    rows = database().execute(  # noqa: S608 - one of two fixed words
-        f"select * from note {where} order by rowid limit ? offset ?", (*values, limit, offset)
+    wanted = None if "ignores filters" in FAULTS else stars
+    rows = database().execute(
+        "select * from note where ?1 is null or stars = ?1 order by rowid limit ?2 offset ?3",
+        (wanted, limit, offset),
     )
     return [shown(row) for row in rows]
 

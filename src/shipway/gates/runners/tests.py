@@ -8,7 +8,7 @@ from pathlib import Path
 from shipway.contracts.evidence import GateEvidence
 from shipway.domain.gates import Verdict
 from shipway.errors import Category
-from shipway.gates.bench import TESTS, Bench
+from shipway.gates.bench import Bench
 from shipway.gates.carry import script
 from shipway.gates.look import (
     Doubt,
@@ -98,7 +98,7 @@ def _pytest(bench: Bench, record: Record) -> Reading:
     record.reproduce = shlex.join(["python", "-m", "pytest", *words])
     readable = (bench.runner.path,) if bench.runner is not None else ()
     finished = record.finished = bench.run(
-        record.command, writable=place, cwd=bench.tree, limits=TESTS, readable=readable
+        record.command, writable=place, cwd=bench.tree, limits=bench.patience, readable=readable
     )
     check_ended(finished, ENDS)
     counted = read_report(place / "count.json", finished)
@@ -156,7 +156,7 @@ def _command(bench: Bench, record: Record) -> Reading:
     record.reproduce = shlex.join(record.command)
     record.tool = Path(record.command[0]).name
     finished = record.finished = bench.run(
-        record.command, writable=place, cwd=bench.tree, limits=TESTS
+        record.command, writable=place, cwd=bench.tree, limits=bench.patience
     )
     if finished.exit_code in MISSING:
         raise Doubt("a command that the tests need is not installed", Category.DEPENDENCY)
