@@ -43,6 +43,17 @@ class Settings(BaseSettings):
         default="strict",
         description="strict: a fence weaker than policy is an error; degraded: it is recorded",
     )
+    command_network: bool = Field(
+        default=False, description="whether a command that implements a change has the network"
+    )
+    command_env: str = Field(
+        default="",
+        description="variables that such a command gets from ours, by name, with commas between",
+    )
+    command_readable: str = Field(
+        default="",
+        description="directories of the hidden home that it may read, with colons between",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="the least important log lines that are kept"
     )

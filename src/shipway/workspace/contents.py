@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
-from shipway.errors import AgentProtocolError
+from shipway.errors import AgentProtocolError, ValidationError
 from shipway.workspace.gitcommand import git, printable, text
 
 LARGEST_FILE = 100 << 20  # bytes; more than that does not belong into a repository
@@ -21,6 +21,37 @@ def write_tree(hub: Path, workspace: Path, base: str | None, extra: dict[str, st
     _refuse(hub, workspace, extra)
     git("add", "--all", "--", ".", git_dir=hub, cwd=workspace, extra=extra)
     return text(git("write-tree", git_dir=hub, extra=extra))
+
+
+def apply(hub: Path, base: str, patch: bytes, extra: dict[str, str]) -> str:
+    """The tree of ``base`` with a patch applied to its index; raises ValidationError."""
+    git("read-tree", base, git_dir=hub, extra=extra)
+    done = git(
+        "apply", "--cached", "--whitespace=nowarn", "-",
+        git_dir=hub, stdin=patch, expect=(0, 1, 128), extra=extra,
+    )  # fmt: skip
+    if done.returncode:
+        raise _does_not_apply(done.stderr.decode(errors="replace"))
+    return text(git("write-tree", git_dir=hub, extra=extra))
+
+
+def _does_not_apply(said: str) -> ValidationError:
+    errors = [line.removeprefix("error: ") for line in said.splitlines()]
+    places = [line for line in errors if line.startswith("patch failed: ")]
+    named = [line.removeprefix("patch failed: ") for line in places]
+    # git says for each file first where, then once more that; files with another fault stand alone.
+    failed = {place.rpartition(":")[0] for place in named}
+    others = [line for line in errors if line not in places and line.split(":")[0] not in failed]
+    hint = "make it with `git diff` from the top of the repository, on the present target branch"
+    if any("No valid patches" in line or "corrupt patch" in line for line in others):
+        return ValidationError(
+            "the patch cannot be read: " + others[0], hint=hint, details={"stderr": said[-4000:]}
+        )
+    return ValidationError(
+        "the patch does not apply: " + "; ".join([*(f"at {place}" for place in named), *others]),
+        hint=hint,
+        details={"stderr": said[-4000:]},
+    )
 
 
 def _refuse(hub: Path, workspace: Path, extra: dict[str, str]) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import threading
@@ -33,6 +34,8 @@ except PackageNotFoundError:
     print(0)
 """
 _PIP_THAT_INSTALLS_ELSEWHERE = 23  # knows --python: the environment needs no pip of its own
+
+_FETCHED = re.compile(r"^(?:Collecting |Processing .*?/(?=[^/ ]+\.(?:whl|gz|zip)\b))(?P<name>\S+)")
 
 Say = Callable[[str], None]
 
@@ -241,9 +244,9 @@ def _lock(path: Path, say: Say | None, cancel: threading.Event | None) -> Iterat
 
 
 def _progress(line: str, tell: Say) -> None:
-    words = line.split()
-    if line.startswith(("Collecting ", "Processing ")) and len(words) > 1:
-        tell(f"fetching {words[-1].rpartition('/')[2] if words[0] == 'Processing' else words[1]}")
+    found = _FETCHED.match(line)
+    if found:
+        tell(f"fetching {found['name']}")
     elif line.startswith("Installing collected packages"):
         tell("installing packages")
 

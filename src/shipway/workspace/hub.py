@@ -138,12 +138,29 @@ class Hub:
         """
         with self._index() as extra:
             tree = contents.write_tree(self.path, workspace.path, base, extra)
-        if tree == (self.tree(base) if base else self._empty_tree()):
+        return self._captured(tree, message, base, when)
+
+    def apply(
+        self, base: str, patch: bytes, message: str, *, when: datetime | None = None
+    ) -> Capture:
+        """A patch as a commit on top of ``base``, in the object store alone.
+
+        Raises ValidationError that says which file and line it does not fit, all or nothing.
+        """
+        with self._index() as extra:
+            tree = contents.apply(self.path, base, patch, extra)
+        return self._captured(tree, message, base, when)
+
+    def _captured(
+        self, tree: str, message: str, base: str | None, when: datetime | None
+    ) -> Capture:
+        before = base or self._empty_tree()
+        if tree == (self.tree(base) if base else before):
             commit = base or self.commit(tree, (), message, when=when)
             return Capture(base, commit, tree, 0, 0, 0, b"")
-        contents.refuse_links_out(self.path, base or self._empty_tree(), tree)
+        contents.refuse_links_out(self.path, before, tree)
         commit = self.commit(tree, (base,) if base else (), message, when=when)
-        files, insertions, deletions = contents.count(self.path, base or self._empty_tree(), commit)
+        files, insertions, deletions = contents.count(self.path, before, commit)
         return Capture(base, commit, tree, files, insertions, deletions, self.diff(base, commit))
 
     def commit(

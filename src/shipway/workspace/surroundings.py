@@ -133,7 +133,12 @@ def environment(command: Command, shown: View, *, own_tmp: bool) -> dict[str, st
 def _path(shown: View) -> str:
     covered = {*shown.hidden, *_SCRATCH}
     ours = [Path(name) for name in os.environ.get("PATH", "").split(":") if name.startswith("/")]
-    seen = [str(path) for path in ours if not _below(path.resolve(), covered)]
+    opened = {*shown.readable, *shown.writable}
+    seen = [
+        str(path)
+        for path in ours
+        if not _below(path.resolve(), covered) or _below(path.resolve(), opened)
+    ]
     return ":".join(dict.fromkeys([*seen, *_SYSTEM_PATH]))
 
 

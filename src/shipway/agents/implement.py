@@ -1,0 +1,172 @@
+"""The implement agent: a patch, or any command run in a workspace, becomes a candidate commit."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from datetime import UTC, datetime
+from pathlib import Path
+
+from shipway.agents import commit
+from shipway.agents.agent import Desk, Failed
+from shipway.contracts.envelope import ErrorReport
+from shipway.contracts.implement import ImplementRequest, ImplementResult
+from shipway.domain.states import Claim
+from shipway.errors import AgentTimeoutError, CommandError, ContractError, ValidationError
+from shipway.workspace.fence import Command, Fence, Finished, Limits
+from shipway.workspace.git import Capture, Hub
+
+_LOGGED_LINES = 2000
+_DEFAULT_SECONDS = 3600.0
+_SPARE_S = 5.0  # left of the stage's time to say why it ended
+
+
+class Implement:
+    """Makes the change that the request names; what comes out of it has been looked at by nobody."""
+
+    capability = "implement"
+    name = "change"
+
+    def __init__(self, fence: Fence) -> None:
+        self._fence = fence
+
+    def perform(self, request: ImplementRequest, desk: Desk) -> ImplementResult:
+        hub = Hub.open(desk.hub)
+        plan = json.loads(desk.artifacts.read(request.plan))
+        claim = Claim(plan.get("claim", Claim.CHORE))
+        title = str(plan.get("title", "change"))
+        text = commit.message(claim, str(plan.get("name", "")), title, desk.task.run)
+        if request.change.kind == "patch":
+            capture = _apply(request, hub, text, desk)
+        else:
+            capture = self._run(request, hub, text, desk)
+        if not capture.changed:
+            raise Failed(_nothing_changed(request))
+        return ImplementResult(
+            base=request.base,
+            commit=capture.commit,
+            tree=capture.tree,
+            files=capture.files,
+            insertions=capture.insertions,
+            deletions=capture.deletions,
+            diff=desk.artifacts.put(capture.diff, "change.patch", "text/x-diff"),
+        )
+
+    def _run(self, request: ImplementRequest, hub: Hub, text: str, desk: Desk) -> Capture:
+        space = hub.checkout(request.base, desk.work / "workspace")
+        inputs = _inputs(request, desk)
+        settings = desk.settings
+        passed = [name.strip() for name in settings.command_env.split(",")]
+        readable = [
+            Path(name).expanduser() for name in settings.command_readable.split(":") if name
+        ]
+        command = Command(
+            tuple(request.change.command),
+            space.path,
+            writable=(space.path,),
+            readable=(*space.readable, inputs, *readable),
+            env={name: os.environ[name] for name in passed if name in os.environ}
+            | {
+                "SHIPWAY_REQUIREMENT_FILE": str(inputs / "requirement.md"),
+                "SHIPWAY_PLAN_FILE": str(inputs / "plan.json"),
+            },
+            network=settings.command_network,
+            limits=Limits(seconds=_seconds_left(desk)),
+        )
+        desk.say(f"running {request.change.command[0]}")
+        done = self._fence.run(command, cancel=desk.cancel, on_line=_Listener(desk))
+        desk.log.info("command ended", how=done.why(), seconds=round(done.seconds, 1))
+        if not done.ok:
+            raise Failed(_command_failed(done, request))
+        desk.say("reading what changed")
+        return hub.capture(space, text, request.base)
+
+
+class _Listener:
+    """Shows a watching person the latest line, and keeps the first ones in the log."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._lines = 0
+
+    def __call__(self, line: str) -> None:
+        if not line.strip():
+            return
+        self._desk.say(line.strip()[:120])
+        self._lines += 1
+        if self._lines <= _LOGGED_LINES:
+            self._desk.log.info("command output", line=line)
+        elif self._lines == _LOGGED_LINES + 1:
+            self._desk.log.info("command output goes on; the rest is not logged")
+
+
+def _apply(request: ImplementRequest, hub: Hub, text: str, desk: Desk) -> Capture:
+    if request.change.patch is None:
+        raise ContractError("the change is a patch, but there is none")
+    desk.say("applying the patch")
+    try:
+        return hub.apply(request.base, desk.artifacts.read(request.change.patch), text)
+    except ValidationError as error:
+        said = str(error.details.get("stderr", ""))
+        raise Failed(
+            ErrorReport(
+                code=error.code,
+                category="permanent",
+                message=error.message,
+                recovery=error.recovery.value,
+                hint=error.hint,
+                step="apply the patch",
+                log_tail=said or None,
+                reproduce=f"git checkout {request.base[:12]} && git apply --check PATCH",
+            )
+        ) from error
+
+
+def _inputs(request: ImplementRequest, desk: Desk) -> Path:
+    """A directory with what the command may read: the requirement and the plan."""
+    folder = desk.work / "input"
+    folder.mkdir()
+    folder.chmod(0o755)
+    for name, ref in (("requirement.md", request.requirement), ("plan.json", request.plan)):
+        (folder / name).write_bytes(desk.artifacts.read(ref))
+        (folder / name).chmod(0o644)
+    return folder
+
+
+def _seconds_left(desk: Desk) -> float:
+    if desk.task.deadline is None:
+        return _DEFAULT_SECONDS
+    left = (datetime.fromisoformat(desk.task.deadline) - datetime.now(UTC)).total_seconds()
+    return max(1.0, left - _SPARE_S)
+
+
+def _command_failed(done: Finished, request: ImplementRequest) -> ErrorReport:
+    hint = "see the end of its output; correct the command or the requirement, then run again"
+    if done.missing:
+        hint = (
+            "inside the fence the home directory looks empty: install the command for all users, "
+            "or name its directory in SHIPWAY_COMMAND_READABLE"
+        )
+    return ErrorReport(
+        code=AgentTimeoutError.code if done.timed_out else CommandError.code,
+        category="cancelled" if done.cancelled else "permanent",
+        message=f"the command {done.why()}",
+        recovery=CommandError.recovery.value,
+        hint=hint,
+        step="run the command",
+        log_tail=done.tail() or None,
+        reproduce=f"git checkout {request.base[:12]} && {shlex.join(done.argv)}",
+    )
+
+
+def _nothing_changed(request: ImplementRequest) -> ErrorReport:
+    source = "patch" if request.change.kind == "patch" else "command"
+    return ErrorReport(
+        code=CommandError.code,
+        category="permanent",
+        message=f"nothing changed: the {source} left every file as it was",
+        recovery=CommandError.recovery.value,
+        hint="files that .gitignore names do not count; is the change on the target branch already?",
+        step="read what changed",
+    )
