@@ -224,7 +224,7 @@ def candidate(shelf: Shelf, patch: str | bytes = PATCH) -> dict[str, Any]:
         "template": "service",
         "template_version": "1.0.0",
         "files": 3,
-        "diff": shelf.put(patch, "changes.patch", "text/x-patch"),
+        "diff": shelf.put(patch, "change.patch", "text/x-patch"),
     }
 
 
@@ -494,7 +494,7 @@ def conflict(shelf: Shelf) -> RunDetail:
         "files": 2,
         "insertions": 8,
         "deletions": 1,
-        "diff": shelf.put(PATCH, "changes.patch", "text/x-patch"),
+        "diff": shelf.put(PATCH, "change.patch", "text/x-patch"),
     }
     found = [
         stage("plan", "passed", [], [attempt(1, 0.1, 0.2, 0.9)],

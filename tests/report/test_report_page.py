@@ -70,7 +70,7 @@ def test_the_page_is_well_formed_and_loads_nothing(kind: str):
         assert not any(name.startswith("on") for name in attributes)
         assert "src" not in attributes
         if "href" in attributes:
-            local = ("#", "changes.patch", "evidence.json", "http://127.0.0.1")
+            local = ("#", "change.patch", "evidence.json", "http://127.0.0.1")
             assert attributes["href"].startswith(local), (tag, attributes)
     assert "url(http" not in html
     assert "@import" not in html
