@@ -34,7 +34,9 @@ TREE = "1" * 40
 AT = "2026-01-01T00:00:00.000000Z"
 REPORT = {
     "tree": TREE,
-    "selections": [{"gate": "noop", "selected": True, "reason": "always", "enforcement": "required"}],
+    "selections": [
+        {"gate": "noop", "selected": True, "reason": "always", "enforcement": "required"}
+    ],
     "evidence": [
         {
             "gate": "noop",

@@ -72,7 +72,7 @@ def open_system(settings: Settings) -> System:
 
 def serve(settings: Settings) -> bool:
     """Be the engine of a state directory until nothing moves; False if there is one already."""
-    from shipway.agents.wiring import registry  # noqa: PLC0415 - agents load what commands never need
+    from shipway.agents.wiring import registry
 
     places = Places(settings.home)
     configure(settings.log_level, places.log_lines)
@@ -86,7 +86,7 @@ def serve(settings: Settings) -> bool:
 
 def doctor(settings: Settings) -> list[CheckResult]:
     """Whether this machine is ready: the ground's own checks, then the fence really tried."""
-    from shipway.workspace.fence import Fence  # noqa: PLC0415 - only the doctor needs it here
+    from shipway.workspace.fence import Fence
 
     def fence() -> tuple[Status, str]:
         report = Fence(settings.fence).probe()

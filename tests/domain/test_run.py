@@ -182,7 +182,9 @@ def test_the_pipelines_timeout_ends_the_run_and_stops_its_work() -> None:
 
 def test_gates_that_did_not_pass_fail_the_stage_whatever_the_agent_says() -> None:
     report = {
-        "selections": [{"gate": "tests", "selected": True, "reason": "", "enforcement": "required"}],
+        "selections": [
+            {"gate": "tests", "selected": True, "reason": "", "enforcement": "required"}
+        ],
         "evidence": [
             {
                 "gate": "tests",

@@ -110,9 +110,7 @@ class House:
         self.engines: list[Engine] = []
         self.rested: list[str] = []
         intake = Intake(settings.home, self.artifacts)
-        self.commands = Commands(
-            self.database, settings.home, intake, lambda: None, contracts=WORK
-        )
+        self.commands = Commands(self.database, settings.home, intake, lambda: None, contracts=WORK)
 
     def engine(self) -> Engine:
         engine = Engine(

@@ -6,7 +6,6 @@ import threading
 import time
 
 from conftest import House, WorkRequest, WorkResult, pipeline, stage
-
 from shipway.agents.agent import Asks, Desk
 from shipway.contracts.envelope import Question
 from shipway.domain.conditions import Comparison

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import House
 
+from conftest import House
 from shipway.domain.states import RunStatus
 from shipway.engine.owner import owner_pid
 
@@ -118,7 +118,7 @@ def test_an_order_that_kills_its_engine_ends_as_poison(house: House, book: Path)
     for _ in range(5):
         begun = len(lines(book))
         with worker(house, book, pause=30.0) as process:
-            wait_for(lambda: len(lines(book)) > begun)
+            wait_for(lambda before=begun: len(lines(book)) > before)
             process.send_signal(signal.SIGKILL)
             process.wait()
     with worker(house, book, pause=0.0):

@@ -84,7 +84,7 @@ class Stage:
     when: Condition | None = None
     asks: tuple[AskRule, ...] = ()
     timeout_s: float = 1800.0
-    retries: RetryPolicy = RetryPolicy()
+    retries: RetryPolicy = field(default_factory=RetryPolicy)
     continue_on_failure: bool = False
 
 

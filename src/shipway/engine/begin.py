@@ -19,9 +19,7 @@ def begin(connection: sqlite3.Connection, ready: Ready, page: Page) -> Decision:
     pipeline = ready.pipeline
     decision = submit(ready.run, pipeline, ready.values, page.now)
     definition = encode(to_json(pipeline))
-    ledger.insert_pipeline(
-        connection, pipeline.digest, pipeline.name, pipeline.version, definition
-    )
+    ledger.insert_pipeline(connection, pipeline.digest, pipeline.name, pipeline.version, definition)
     state = decision.state
     row = RunRow(
         id=ready.run,

@@ -108,7 +108,7 @@ class Commands:
     def resume(self, run: str, by: str = "a person") -> None:
         self._tell("resume", run, {"by": by})
 
-    def decide(  # noqa: PLR0913 - a decision has this many parts
+    def decide(
         self,
         run: str,
         ask: str,

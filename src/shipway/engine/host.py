@@ -126,7 +126,7 @@ class Host:
         if self._watched is not None:
             self._commands.pause(self._watched, by="Ctrl-C", reason="interrupted", grace=grace)
 
-    def __enter__(self) -> Host:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

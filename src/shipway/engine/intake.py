@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from shipway.agents.agent import Artifacts
 from shipway.contracts.plan import ChangeSource
@@ -21,12 +21,11 @@ from shipway.errors import RepositoryError, UsageError
 from shipway.telemetry.trace import new
 from shipway.workspace.git import Hub, inspect
 
-
 if TYPE_CHECKING:
     from shipway.engine.commands import Submission
 
 BUILTIN = {"specification": "service", "change": "change"}
-_STRATEGIES = ("merge", "squash", "rebase", "fast-forward")
+Strategy = Literal["merge", "squash", "rebase", "fast-forward"]
 _MEDIA = {"specification": "application/yaml", "change": "text/markdown"}
 
 
@@ -84,7 +83,7 @@ class Intake:
     def _title(self, submission: Submission) -> str:
         if submission.kind == "specification":
             # Imported here: reading documents takes libraries that a change never needs.
-            from shipway.specs import read  # noqa: PLC0415
+            from shipway.specs import read
 
             document = read(submission.requirement, submission.requirement_name)
             return submission.title or document.title
@@ -114,11 +113,6 @@ class Intake:
     def _values(
         self, submission: Submission, repository: Path, base: str | None, target: str
     ) -> dict[str, Any]:
-        strategy = submission.strategy or "merge"
-        if strategy not in _STRATEGIES:
-            raise UsageError(
-                "there is no such strategy", hint=f"choose one of: {', '.join(_STRATEGIES)}"
-            )
         requirement = self._artifacts.put(
             submission.requirement, submission.requirement_name, _MEDIA[submission.kind]
         )
@@ -129,7 +123,7 @@ class Intake:
             base=base,
             target=target,
             repository=str(repository),
-            strategy=strategy,
+            strategy=_strategy(submission.strategy),
             change=self._change(submission),
             answers=dict(submission.answers),
             port=submission.port,
@@ -150,6 +144,16 @@ class Intake:
         assert submission.patch is not None  # noqa: S101 - one of the two is there
         patch = self._artifacts.put(submission.patch, "change.patch", "text/x-diff")
         return ChangeSource(kind="patch", patch=patch)
+
+
+def _strategy(name: str | None) -> Strategy:
+    for known in get_args(Strategy):
+        if name in {None, known}:
+            strategy: Strategy = known
+            return strategy
+    raise UsageError(
+        "there is no such strategy", hint=f"choose one of: {', '.join(get_args(Strategy))}"
+    )
 
 
 def _is_free(path: Path) -> bool:

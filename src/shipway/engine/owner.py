@@ -10,7 +10,7 @@ import socket
 import tempfile
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, Self
 
 _LONGEST_SOCKET_PATH = 100
 
@@ -42,7 +42,7 @@ class Ownership:
             self._file.close()
             self._file = None
 
-    def __enter__(self) -> Ownership:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

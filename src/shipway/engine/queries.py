@@ -103,8 +103,4 @@ class Queries:
 
 def _logs(folder: Path) -> list[tuple[str, int, Path]]:
     matches = ((_ATTEMPT_LOG.match(path.name), path) for path in folder.glob("*.log"))
-    return [
-        (match["stage"], int(match["attempt"]), path) for match, path in matches if match
-    ]
-
-
+    return [(match["stage"], int(match["attempt"]), path) for match, path in matches if match]

@@ -18,9 +18,7 @@ from shipway.telemetry.trace import child
 class Page:
     """The rows of one transaction; few large statements cost a fraction of many small ones."""
 
-    def __init__(
-        self, contracts: Mapping[str, Contract], now: float, *, handing_out: bool
-    ) -> None:
+    def __init__(self, contracts: Mapping[str, Contract], now: float, *, handing_out: bool) -> None:
         self.now = now
         self._contracts = contracts
         self._deliveries = int(handing_out)

@@ -108,7 +108,7 @@ def prepare(path: Path) -> Database:
     """The database at ``path``, migrated if needed; raises ConfigurationError if it is newer."""
     if revision(path) != REVISION:
         # Imported here: alembic and SQLAlchemy cost half a second, once a release.
-        from shipway.store.migrate import migrate  # noqa: PLC0415
+        from shipway.store.migrate import migrate
 
         migrate(path)
     return Database(path)

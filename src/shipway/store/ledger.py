@@ -171,9 +171,9 @@ def handed_out(connection: sqlite3.Connection) -> list[OrderRow]:
 
 
 def open_orders(connection: sqlite3.Connection) -> int:
-    count: int = connection.execute(
-        "SELECT count(*) FROM orders WHERE status = 'open'"
-    ).fetchone()[0]
+    count: int = connection.execute("SELECT count(*) FROM orders WHERE status = 'open'").fetchone()[
+        0
+    ]
     return count
 
 

@@ -24,7 +24,7 @@ def resolve(connection: sqlite3.Connection, ref: str) -> str:
         if row is None:
             raise NotFoundError("there is no run yet", hint='start one: "shipway run --help"')
         return str(row[0])
-    if ref.isdigit() and len(ref) <= 9:  # noqa: PLR2004 - longer is an id, not a number
+    if ref.isdigit() and len(ref) <= 9:
         row = connection.execute("SELECT id FROM runs WHERE number = ?", (int(ref),)).fetchone()
         if row is not None:
             return str(row[0])

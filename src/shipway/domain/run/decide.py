@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shipway.domain import retries
-from shipway.domain.pipeline import Pipeline, Stage, gather
+from shipway.domain.pipeline import Pipeline, gather
 from shipway.domain.run import events as e
 from shipway.domain.run.draft import Draft
 from shipway.domain.run.evolve import begin

@@ -9,14 +9,14 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 from pydantic import BaseModel
 
 from shipway.agents.agent import Agent, Asks, Desk, Failed
 from shipway.agents.registry import Registry
-from shipway.contracts.envelope import ErrorReport, Task
+from shipway.contracts.envelope import ErrorReport, Question, Task
 from shipway.contracts.registry import CONTRACTS, Contract
 from shipway.domain.run import AskState
 from shipway.domain.run import events as e
@@ -129,24 +129,20 @@ class LocalDispatch:
         self._tell(order.run, given, encode({"status": given.status, "error": given.error}))
 
     async def _outcome(self, task: Task, cancel: threading.Event, began: float) -> e.Completed:
-        identity = {"stage": task.stage, "attempt": task.attempt, "token": task.token}
         try:
             result = await self._perform(task, cancel)
         except Asks as asks:
             questions = tuple(_ask(question) for question in asks.questions)
-            return e.Completed(**identity, status="asks", asks=questions, started_at=began)
+            return _completed(task, began, "asks", asks=questions)
         except Failed as failed:
             shown = None if failed.result is None else failed.result.model_dump(mode="json")
             report = failed.report.model_dump(mode="json")
-            return e.Completed(
-                **identity, status="failed", error=report, result=shown, started_at=began
-            )
-        except Exception as error:  # noqa: BLE001 - last resort: whatever it was becomes a report
-            report = _report(error)
+            return _completed(task, began, "failed", error=report, result=shown)
+        except Exception as error:  # last resort: whatever it was becomes a report
             if not isinstance(error, ShipwayError):
                 self._log.exception("agent.crashed", run=task.run, stage=task.stage)
-            return e.Completed(**identity, status="failed", error=report, started_at=began)
-        return e.Completed(**identity, status="succeeded", result=result, started_at=began)
+            return _completed(task, began, "failed", error=_report(error))
+        return _completed(task, began, "succeeded", result=result)
 
     async def _perform(self, task: Task, cancel: threading.Event) -> dict[str, Any]:
         contract = self._contracts[task.capability]
@@ -171,7 +167,21 @@ class LocalDispatch:
             raise
 
 
-def _ask(question: Any) -> AskState:
+def _completed(
+    task: Task,
+    began: float,
+    status: Literal["succeeded", "failed", "asks"],
+    *,
+    result: dict[str, Any] | None = None,
+    error: dict[str, Any] | None = None,
+    asks: tuple[AskState, ...] = (),
+) -> e.Completed:
+    return e.Completed(
+        task.stage, task.attempt, task.token, status, result, error, asks, started_at=began
+    )
+
+
+def _ask(question: Question) -> AskState:
     return AskState(
         id=question.id,
         kind="clarification",

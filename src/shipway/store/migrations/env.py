@@ -1,6 +1,7 @@
 """Runs migrations on the connection that ``store.migrate`` hands over."""
 
 from alembic import context
+
 from shipway.store.schema import metadata
 
 connection = context.config.attributes["connection"]
