@@ -6,9 +6,13 @@ from shipway.contracts.model import ArtifactRef, GitObject, Model
 
 
 class ScaffoldRequest(Model):
-    """``base`` is the commit to build on; None starts a repository from nothing."""
+    """``requirement`` is the document that the plan was made from: the project keeps it as it is.
+
+    ``base`` is the commit to build on; None starts a repository from nothing.
+    """
 
     plan: ArtifactRef
+    requirement: ArtifactRef
     base: GitObject | None = None
 
 

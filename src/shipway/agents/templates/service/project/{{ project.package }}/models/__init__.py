@@ -1,0 +1,1 @@
+"""Bodies, answers and query strings, one module per entity."""

@@ -1,0 +1,1 @@
+"""Rows in the database, one module per entity."""
