@@ -7,10 +7,13 @@ import hashlib
 import itertools
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 import run_records as records
 
+from shipway.cli.words import sign
+from shipway.domain.states import ICONS, RunStatus, StageStatus
 from shipway.report import make
 from shipway.report.page import duration, size_of
 
@@ -277,6 +280,14 @@ def test_durations_have_two_units_at_most(seconds: float, words: str):
 )
 def test_sizes(count: int, words: str):
     assert size_of(count) == words
+
+
+def test_a_state_has_the_same_icon_in_glossary_drawings_and_terminal():
+    glossary = (Path(__file__).resolve().parents[2] / "docs" / "GLOSSARY.md").read_text("utf-8")
+    explained = dict(re.findall(r"^\| `(\w+)` \| (\S) \|", glossary, re.MULTILINE))
+    assert explained == ICONS
+    assert set(ICONS) == {*RunStatus, *StageStatus}
+    assert {word: sign(word).icon for word in ICONS} == ICONS
 
 
 def luminance(colour: str) -> float:

@@ -62,7 +62,7 @@ FINAL_STAGE = frozenset(
 # One icon for each word, the same in terminal, report and pages; a word always stands beside it.
 ICONS: dict[str, str] = {
     "pending": "·",
-    "ready": "·",
+    "ready": "…",
     "queued": "…",
     "running": "▶",
     "waiting": "✋",
@@ -70,7 +70,7 @@ ICONS: dict[str, str] = {
     "passed": "✓",
     "succeeded": "✓",
     "failed": "✕",
-    "skipped": "–",
+    "skipped": "–",  # noqa: RUF001 - the dash of the glossary
     "cancelled": "⊘",
     "invalidated": "↺",
     "quarantined": "⚠",
