@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -18,6 +19,7 @@ import pytest
 from shipway.errors import FenceError
 from shipway.workspace import fence as fence_module
 from shipway.workspace.fence import Command, Fence, Finished, Limits
+from shipway.workspace.inside import landlock
 
 PYTHON = sys.executable
 ROOT = Path(__file__).resolve().parents[2]
@@ -271,8 +273,6 @@ def test_there_is_no_network_but_loopback_works(fence: Fence, desk: Path) -> Non
 def test_a_server_outside_cannot_be_reached_unless_the_network_is_declared(
     fence: Fence, desk: Path
 ) -> None:
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as server:
         code = f"import socket; socket.create_connection({server.getsockname()!r}, 2)"
         assert python(fence, desk, code).exit_code == 1
@@ -308,6 +308,24 @@ def test_another_command_can_join_the_network_of_a_service(
         assert python(fence, other, client).exit_code == 1
         finished = service.stop()
     assert finished.signal == signal.SIGTERM
+
+
+def test_landlock_keeps_a_command_from_sockets_that_have_no_file(fence: Fence, desk: Path) -> None:
+    """Those of an abstract name pass a shared network; only Landlock 6 and newer stops them."""
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(f"\0shipway-{os.getpid()}")
+        server.listen()
+        name = f"shipway-{os.getpid()}"
+        code = f"import socket; socket.socket(socket.AF_UNIX).connect('\\0{name}'); print('in')"
+        done = fence.run(Command((PYTHON, "-c", code), desk, writable=(desk,), network=True))
+    assert done.fence.landlock == (landlock.version() > 0)
+    assert (b"in" in done.stdout) == (landlock.version() < 6)
+
+
+def test_names_can_be_looked_up_where_there_is_a_network(fence: Fence, desk: Path) -> None:
+    code = "print(open('/etc/resolv.conf').read())"
+    done = fence.run(Command((PYTHON, "-c", code), desk, writable=(desk,), network=True))
+    assert done.stdout.decode().strip() == Path("/etc/resolv.conf").read_text().strip()
 
 
 # -- ending -----------------------------------------------------------------------------------

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from gitcalls import git
 
+from gitcalls import git
 from shipway.errors import AgentProtocolError, ConflictError, NotFoundError
 from shipway.workspace.fence import Command, Fence
 from shipway.workspace.git import Hub, Workspace
@@ -397,3 +398,35 @@ def test_a_conflict_names_each_file_and_both_sides(
     assert "b.txt (changed there, deleted here)" in caught.value.message
     assert onto[:12] in caught.value.message
     assert commit[:12] in caught.value.message
+
+
+FULL = """
+import os, subprocess, sys
+from pathlib import Path
+from shipway.errors import ResourceError
+from shipway.workspace.git import Hub
+place = Path(sys.argv[1])
+subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", place], check=True)
+hub = Hub.create(place / "hub.git")
+work = Path(sys.argv[2])
+space = hub.checkout(None, work)
+(work / "big").write_bytes(os.urandom(8 << 20))
+try:
+    hub.capture(space, "m", None)
+except ResourceError as error:
+    print(error.message, "|", error.hint)
+"""
+
+
+def test_a_full_disk_is_said(tmp_path: Path) -> None:
+    (tmp_path / "small").mkdir()
+    argv = ["unshare", "--user", "--map-root-user", "--mount", sys.executable, "-c", FULL]
+    done = subprocess.run(
+        [*argv, str(tmp_path / "small"), str(tmp_path / "w")],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2] / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.stdout == "the disk is full | make room, then `shipway run resume`\n", done.stderr

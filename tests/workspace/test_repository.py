@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from gitcalls import git
 
+from gitcalls import git
 from shipway.errors import ConflictError, RepositoryError
 from shipway.workspace.git import (
     Hub,
@@ -180,11 +181,16 @@ place.chmod(0o700)
     ], done.stderr
 
 
-def test_a_repository_of_somebody_else_is_refused(repository: Path) -> None:
-    if os.geteuid() != 0:
-        return  # only root can give a directory away: nothing to see for others
-    for path in [repository, *repository.rglob("*")]:
-        os.chown(path, 4711, 4711, follow_symlinks=False)
+def test_a_repository_of_somebody_else_is_refused(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Git has a switch that makes it take every repository for somebody else's."""
+    wrapper = tmp_path / "bin" / "git"
+    wrapper.parent.mkdir()
+    real = shutil.which("git")
+    wrapper.write_text(f'#!/bin/sh\nGIT_TEST_ASSUME_DIFFERENT_OWNER=1 exec {real} "$@"\n')
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{wrapper.parent}:{os.environ['PATH']}")
     with pytest.raises(RepositoryError, match="belongs to another user") as caught:
         inspect(repository, None)
     assert "safe.directory" in str(caught.value.hint)

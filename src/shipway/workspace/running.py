@@ -76,8 +76,8 @@ class Running:
 
     def ask_to_end(self) -> None:
         """Send SIGTERM to the command; what it does then is its own affair."""
-        if self._control is not None:
-            with contextlib.suppress(BrokenPipeError):
+        with self._lock, contextlib.suppress(BrokenPipeError):
+            if self._control is not None:
                 os.write(self._control, b"T")
 
     def stop(self, grace: float = 5.0) -> Finished:

@@ -13,6 +13,7 @@ from shipway.errors import FenceError
 from shipway.workspace.command import Command
 
 _SCRATCH = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108 - each fence has its own
+_NAMES = (Path("/etc/resolv.conf"), Path("/etc/hosts"))  # may be links to below /run
 _SYSTEM_PATH = ("/usr/local/bin", "/usr/bin", "/bin")
 _FENCE_HOME = "/tmp/home"  # noqa: S108 - the fence's own
 
@@ -33,6 +34,8 @@ def view(command: Command, hidden: Iterable[Path], uid: int | None) -> View:
     writable = tuple(_existing(path).resolve() for path in command.writable)
     wanted = [*command.readable, command.cwd]
     wanted += interpreters(_named_paths(command))
+    if command.network:
+        wanted += [path.resolve() for path in _NAMES if path.exists()]
     readable = [_existing(path) for path in wanted]
     readable += [path.resolve() for path in readable]
     covers = {*_homes(), Path("/run"), *(Path(path).resolve() for path in hidden)}
