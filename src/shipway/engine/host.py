@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import Self
 
 from shipway.contracts.views import RunDetail
 from shipway.domain.states import RunStatus

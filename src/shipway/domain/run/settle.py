@@ -86,12 +86,13 @@ def _start(draft: Draft, stage: Stage) -> None:
 def _allowed(draft: Draft, stage: Stage) -> bool:
     """Whether every decision that the stage needs has been made, for exactly what stands now."""
     values = draft.state.values()
-    open_asks = [
-        ask
+    state = draft.state.stages[stage.id]
+    asks = [
+        _ask(rule, values, draft.now)
         for rule in stage.asks
         if rule.when is None or holds(rule.when, values)
-        if (ask := _ask(rule, values, draft)) and not _decided(draft.state.stages[stage.id], ask)
     ]
+    open_asks = [ask for ask in asks if not _decided(state, ask)]
     if not open_asks:
         return True
     draft.emit(e.StageAsked(stage.id, tuple(open_asks)))
@@ -105,7 +106,7 @@ def _allowed(draft: Draft, stage: Stage) -> bool:
     return True
 
 
-def _ask(rule: AskRule, values: Mapping[str, Any], draft: Draft) -> AskState:
+def _ask(rule: AskRule, values: Mapping[str, Any], now: float) -> AskState:
     bound = [lookup(values, (ref.source, *ref.path)) for ref in rule.subject]
     canonical = json.dumps([rule.id, bound], sort_keys=True, separators=(",", ":"))
     return AskState(
@@ -114,7 +115,7 @@ def _ask(rule: AskRule, values: Mapping[str, Any], draft: Draft) -> AskState:
         question=rule.question,
         options=rule.options,
         default=rule.default,
-        deadline=draft.now + rule.deadline_s,
+        deadline=now + rule.deadline_s,
         subject=hashlib.sha256(canonical.encode()).hexdigest(),
         accept=rule.accept,
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, Literal, TypeVar
 
 from shipway.domain.pipeline import Pipeline
@@ -59,22 +60,8 @@ class StageState:
     asks: tuple[AskState, ...] = ()
 
     def to_json(self) -> tuple[Any, ...]:
-        """Every field but the result, in order; asks as dataclasses."""
-        return (
-            self.status,
-            self.attempt,
-            self.token,
-            self.failures,
-            self.interruptions,
-            self.reason,
-            self.due,
-            self.queued_at,
-            self.started_at,
-            self.ended_at,
-            self.unneeded,
-            self.error,
-            self.asks,
-        )
+        """Every field but the result, in the order of ``_STORED``; asks as dataclasses."""
+        return _stored(self)
 
     @property
     def in_hand(self) -> bool:
@@ -86,6 +73,10 @@ class StageState:
         if self.status is not StageStatus.WAITING:
             return ()
         return tuple(ask for ask in self.asks if ask.choice is None)
+
+
+_STORED = tuple(name for name in StageState.__slots__ if name != "result")
+_stored: Callable[[StageState], tuple[Any, ...]] = attrgetter(*_STORED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,14 +204,10 @@ _PLAIN = (
 
 
 def _stage(data: Sequence[Any], result: Mapping[str, Any] | None) -> StageState:
-    status, *fields, error, asks = data
-    return StageState(
-        StageStatus(status),
-        *fields,
-        result=result,
-        error=error,
-        asks=tuple(ask_from_json(ask) for ask in asks),
-    )
+    fields = dict(zip(_STORED, data, strict=True))
+    fields["status"] = StageStatus(fields["status"])
+    fields["asks"] = tuple(ask_from_json(ask) for ask in fields["asks"])
+    return StageState(**fields, result=result)
 
 
 def ask_from_json(data: Mapping[str, Any]) -> AskState:

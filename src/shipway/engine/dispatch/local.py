@@ -138,7 +138,7 @@ class LocalDispatch:
             shown = None if failed.result is None else failed.result.model_dump(mode="json")
             report = failed.report.model_dump(mode="json")
             return _completed(task, began, "failed", error=report, result=shown)
-        except Exception as error:  # last resort: whatever it was becomes a report
+        except Exception as error:  # noqa: BLE001 - last resort: it becomes a report
             if not isinstance(error, ShipwayError):
                 self._log.exception("agent.crashed", run=task.run, stage=task.stage)
             return _completed(task, began, "failed", error=_report(error))
