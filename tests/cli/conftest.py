@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
+from shipway.cli.boundary import obey
 from shipway.contracts.model import ArtifactRef
 from shipway.contracts.views import RunDetail, RunSummary, StageView
 from shipway.domain.states import Claim, RunStatus
@@ -16,6 +18,37 @@ from shipway.domain.states import Claim, RunStatus
 sys.path.insert(0, str(Path(__file__).parent))
 
 from shown import STAGES, START, stage
+
+
+class Said(NamedTuple):
+    """What a command said and its exit code, by the names of a finished process."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def here(home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Said]:
+    """Runs a command line in this process, for tests that say many: ``here("run", "list")``."""
+
+    def say(*words: str) -> Said:
+        out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
+        err = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
+        with monkeypatch.context() as patch:
+            patch.setattr("sys.stdout", out)
+            patch.setattr("sys.stderr", err)
+            code = obey(words)
+        return Said(code, _text(out), _text(err))
+
+    return say
+
+
+def _text(stream: io.TextIOWrapper) -> str:
+    stream.flush()
+    buffer = stream.buffer
+    assert isinstance(buffer, io.BytesIO)
+    return buffer.getvalue().decode()
 
 
 @pytest.fixture

@@ -37,25 +37,30 @@ class Terminated(BaseException):
 
 
 def carry(words: Sequence[str]) -> int:
-    """Run one command line to its end; nothing but an exit code leaves here."""
+    """Be the process of one command line, from its streams and signals to its exit code."""
     prepare_streams()
     _listen()
-    json = wants_json(words)
+    code = obey(words)
+    settle_stdout()
+    # From here on a second Ctrl-C ends the process at once and without a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    return code
+
+
+def obey(words: Sequence[str]) -> int:
+    """Run one command line to its end; nothing but an exit code leaves here."""
     try:
         code = _invoke(words)
         sys.stdout.flush()
     except BrokenPipeError:
         silence_stdout()
-        code = ExitCode.DONE
+        return ExitCode.DONE
     except KeyboardInterrupt:
-        code = _interrupted("interrupted", ExitCode.INTERRUPTED)
+        return _interrupted("interrupted", ExitCode.INTERRUPTED)
     except Terminated:
-        code = _interrupted("terminated", ExitCode.TERMINATED)
+        return _interrupted("terminated", ExitCode.TERMINATED)
     except Exception as error:  # noqa: BLE001 - the boundary: everything ends as a clear error
-        code = _report(error, words, json=json)
-    settle_stdout()
-    # From here on a second Ctrl-C ends the process at once and without a traceback.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+        return _report(error, words, json=wants_json(words))
     return code
 
 
