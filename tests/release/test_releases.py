@@ -176,10 +176,12 @@ def test_stop_leaves_nothing_behind(releases: Releases, candidate) -> None:
     first = releases.deploy(candidate("first", start="escapes"))
     second = releases.deploy(candidate("second", start="escapes"))
     holder = supervisor(releases)
+    home = releases.home
+    assert processes.marked(home / "releases" / "demo" / second.id)
+    eventually(lambda: not processes.marked(home / "releases" / "demo" / first.id))
     stopped = releases.stop(all=True)
     assert {one.id for one in stopped} == {first.id, second.id}
     assert {one.status for one in releases.list()} == {Status.STOPPED}
-    home = releases.secrets_path("demo").parents[2]
     assert processes.marked(home) == {}
     assert is_gone(holder)
     at = releases.secrets_path("demo").parent
@@ -224,6 +226,14 @@ def test_a_port_in_use_is_a_clear_error(releases: Releases, candidate) -> None:
     assert releases.deploy(candidate("one", port=taken)).port == taken
     with pytest.raises(ConflictError, match=f"is live on port {taken}"):
         releases.deploy(candidate("two", port=taken + 1))
+
+
+def test_two_homes_cannot_share_a_port(releases: Releases, tmp_path: Path, candidate) -> None:
+    one = releases.deploy(candidate("one"))
+    other = Releases(tmp_path / "other")
+    with pytest.raises(ConflictError, match=f"port {one.port} is in use"):
+        other.deploy(candidate("one", port=one.port))
+    assert get(one.port)["pid"] == one.pid
 
 
 def test_secrets_are_made_once_for_what_is_declared_and_shown_nowhere(

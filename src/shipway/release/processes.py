@@ -12,7 +12,6 @@ MARK = "SHIPWAY_RELEASE"  # in the environment of every process of a release: a 
 _PROC = Path("/proc")
 _START_TIME = 19  # field of /proc/PID/stat after the command's closing bracket
 _PARENT, _SESSION = 1, 3
-KILL = signal.SIGKILL
 _DEAD = frozenset("ZX")
 
 

@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -377,12 +378,14 @@ class Releases:
 
     def _stop_service(self, at: ServiceLedger, only: str | None = None) -> Found:
         live = at.state().live
+        holder = _holder(at)
         if supervised(at):
             # Unreachable: it is leaving already, or hangs. What follows waits, then ends it.
             with contextlib.suppress(control.UnreachableError, AgentTimeoutError):
                 control.call(at.directory, {"op": "stop"}, timeout=_GONE_SECONDS)
-            if not _wait_gone(at, _GONE_SECONDS):
-                _end_supervisor(at)
+            if not _wait_gone(at, _GONE_SECONDS, holder) and holder is not None:
+                processes.signal_exactly(*holder, signal.SIGKILL)
+                _wait_gone(at, 5.0, holder)
         with ledger.locked(at.directory / "client.lock"):
             if supervised(at):
                 raise PipelineError(
@@ -434,9 +437,10 @@ def _held(lock: Path) -> bool:
         os.close(descriptor)
 
 
-def _wait_gone(at: ServiceLedger, seconds: float) -> bool:
+def _wait_gone(at: ServiceLedger, seconds: float, holder: tuple[int, int] | None = None) -> bool:
+    """Wait until the lock is free and the process that ``holder`` names is no more."""
     deadline = time.monotonic() + seconds
-    while supervised(at):
+    while supervised(at) or (holder and processes.start_time(holder[0]) == holder[1]):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.01)
@@ -477,16 +481,14 @@ def _start(home: Path, at: ServiceLedger, port: int) -> None:
         raise ConflictError(answer["error"]["message"], hint=answer["error"]["hint"])
 
 
-def _end_supervisor(at: ServiceLedger) -> None:
-    """Kill a supervisor that hangs: exactly the process that wrote the file, nothing recycled."""
+def _holder(at: ServiceLedger) -> tuple[int, int] | None:
+    """Pid and start time of the supervisor that wrote the file, in this boot; together they are unique."""
     try:
         known = json.loads(at.supervisor_file.read_bytes())
         pid, began = int(known["pid"]), int(known["began"])
     except (OSError, ValueError, KeyError):
-        return
-    if known.get("boot") == processes.boot():
-        processes.signal_exactly(pid, began, processes.KILL)
-        _wait_gone(at, 5.0)
+        return None
+    return (pid, began) if known.get("boot") == processes.boot() else None
 
 
 def _clear(at: ServiceLedger) -> None:

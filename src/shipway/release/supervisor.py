@@ -48,7 +48,7 @@ class AlreadyHeldError(Exception):
     """Another supervisor of this service lives."""
 
 
-def take_lock(ledger: ServiceLedger) -> int:
+def take_lock(ledger: ServiceLedger) -> None:
     """The lock that says that a supervisor lives; the kernel lets it go when the process dies."""
     descriptor = os.open(ledger.supervisor_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -56,7 +56,6 @@ def take_lock(ledger: ServiceLedger) -> int:
     except BlockingIOError:
         os.close(descriptor)
         raise AlreadyHeldError from None
-    return descriptor
 
 
 class Supervisor:
@@ -205,7 +204,7 @@ def main() -> int:
     home, service, port_asked = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     ledger = ServiceLedger(home, service)
     try:
-        lock = take_lock(ledger)
+        take_lock(ledger)
         port = Port(port_asked)
         listener = control.listen(ledger.directory)
     except AlreadyHeldError:
@@ -219,8 +218,7 @@ def main() -> int:
         os._exit(0)  # the child goes on, and answers on the inherited pipe when it is ready
     os.setsid()
     _work(ledger, port, listener)
-    os.close(lock)
-    return 0
+    return 0  # the kernel lets go of the lock when we are gone
 
 
 def _unusable(error: OSError) -> ConfigurationError:
