@@ -21,7 +21,8 @@ class Project:
     """Facts, read from files only; nothing of the project is run to learn them.
 
     ``made`` is True for a project that Shipway scaffolded: every gate applies to it, and every
-    finding counts. For a change only findings that are not on the base count.
+    finding counts. For a change only findings that are not on the base count. ``sources`` are the
+    Python files that are no tests.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Project:
     has_bandit: bool = False
     layout: Literal["src", "flat"] = "flat"
     python_files: int = 0
+    sources: tuple[str, ...] = ()
 
 
 def _toml(path: Path) -> dict[str, Any]:
@@ -82,6 +84,13 @@ def python_files(tree: Path) -> list[Path]:
     return sorted(found)
 
 
+def is_test(path: Path) -> bool:
+    """Tests assert, start processes and hold made-up passwords by their nature."""
+    name = path.name
+    placed = bool({"tests", "test"} & set(path.parts[:-1]))
+    return placed or name == "conftest.py" or name.startswith("test_") or name.endswith("_test.py")
+
+
 def survey(tree: Path, plan: ServicePlan | ChangePlan) -> Project:
     """The facts about one checked-out tree under the plan it was made for."""
     table = _toml(tree / "pyproject.toml").get("tool", {})
@@ -103,11 +112,12 @@ def survey(tree: Path, plan: ServicePlan | ChangePlan) -> Project:
         has_bandit="bandit" in table,
         layout="src" if (tree / "src").is_dir() else "flat",
         python_files=len(files),
+        sources=tuple(str(path) for path in files if not is_test(path)),
     )
 
 
 def _requirements(tree: Path, change: ChangePlan | None) -> tuple[str, ...]:
     if change is not None:
         return tuple(change.requirements)
-    names = ("requirements-dev.txt", "requirements.txt")
-    return next(((name,) for name in names if (tree / name).is_file()), ())
+    names = ("requirements.txt", "requirements-dev.txt")
+    return tuple(name for name in names if (tree / name).is_file())
