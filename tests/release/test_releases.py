@@ -207,7 +207,7 @@ def test_a_stopped_service_comes_back_with_its_port_and_its_data(
 ) -> None:
     first = releases.deploy(candidate("first"))
     assert get(first.port, "/count") == 1
-    releases.stop(first.id)
+    assert [one.id for one in releases.stop("demo")] == [first.id]
     assert releases.view(first.id[:6]).status is Status.STOPPED
     assert releases.rollback("demo").id == first.id
     second = releases.deploy(candidate("second"))

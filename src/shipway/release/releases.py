@@ -202,13 +202,16 @@ class Releases:
         return Release.from_dict(self._ask(at, {"op": "rollback"}, 0, say, None, 120))
 
     def stop(self, ref: str | None = None, *, all: bool = False) -> Found:  # noqa: A002
-        """Stop the service of the live release ``ref``, or everything; returns what was stopped.
+        """Stop a service (its name, or its live release), or everything; returns what was stopped.
 
         Afterwards no process, socket or pid file is left; the records stay, as stopped.
         """
         if all or ref is None or ref == "all":
             stopped = [one for at in self._ledger.services() for one in self._stop_service(at)]
             return sorted(stopped, key=lambda one: one.created_at)
+        for service in self._ledger.services():
+            if service.service == ref:
+                return self._stop_service(service, only=service.state().live)
         at, release = self._ledger.find(ref)
         if at.state().live == release.id:
             return self._stop_service(at, only=release.id)
