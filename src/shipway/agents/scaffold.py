@@ -38,6 +38,11 @@ class Scaffold:
     def perform(self, request: ScaffoldRequest, desk: Desk) -> ScaffoldResult:
         """Raises ContractError for a plan of another document, CommandError when rendering fails."""
         plan = ServicePlan.model_validate_json(desk.artifacts.read(request.plan))
+        if request.requirement is None:
+            raise ContractError(
+                "the document that the plan was made from is missing",
+                hint="give the stage `requirement: run.requirement` in its inputs",
+            )
         document = desk.artifacts.read(request.requirement)
         if hashlib.sha256(document).hexdigest() != plan.document_sha256:
             raise ContractError(

@@ -12,7 +12,7 @@ class ScaffoldRequest(Model):
     """
 
     plan: ArtifactRef
-    requirement: ArtifactRef
+    requirement: ArtifactRef | None = None
     base: GitObject | None = None
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from pydantic import JsonValue
+
 from shipway.agents.scaffolding import words
 from shipway.agents.scaffolding.layout import Part, json_code, lay
 from shipway.agents.scaffolding.names import Names
@@ -38,11 +40,19 @@ class RowMaking:
         """The operation that creates rows, if it has samples and answers with the key."""
         key = self.names.key(entity).field.name
         for one in self.names.operations(entity):
-            if one.behaviour != "create" or not self.names.plan.samples.get(one.id):
+            if one.behaviour != "create" and not (one.behaviour == "replace" and one.created):
+                continue
+            if not self.names.plan.samples.get(one.id):
+                continue
+            if one.behaviour == "replace" and not self._keys(one):
                 continue
             if one.response_model and key in self._names_in(one.response_model):
                 return one
         return None
+
+    def _keys(self, operation: OperationPlan) -> list[dict[str, JsonValue]]:
+        """Sample keys that the client chooses in the path."""
+        return self.names.plan.samples.get(f"{operation.id}#path", [])
 
     def _names_in(self, model: str) -> set[str]:
         return {one.name for one in self.names.model(model).fields if not one.write_only}
@@ -73,7 +83,9 @@ class RowMaking:
         return next((one for one in operation.parameters if one.role == "parent"), None)
 
     def samples(self, entity: EntityPlan) -> int:
-        return len(self.names.plan.samples[self.makers[entity.name].id])
+        maker = self.makers[entity.name]
+        number = len(self.names.plan.samples[maker.id])
+        return min(number, len(self._keys(maker))) if maker.behaviour == "replace" else number
 
     # -- source -------------------------------------------------------------------------------
 
@@ -89,7 +101,7 @@ class RowMaking:
             "noun": words.plain(self.names.modules[name].replace("_", " ")),
             "method": maker.method.upper(),
             "guard": self.guard(maker),
-            "success": maker.success,
+            "success": maker.created or maker.success,
             "lines": lines,
         }
 
@@ -131,6 +143,9 @@ class RowMaking:
                 continue
             if one.role == "key" and key is not None:
                 values[one.field.name] = key
+            elif one.role == "key" and self.makers.get(str(operation.entity)) is operation:
+                constant = f"samples.{self.constant(operation.id + '#path')}[{number}]"
+                values[one.field.name] = f"{constant}[{words.literal(one.field.name)}]"
             elif one.role == "parent" and operation.entity:
                 parent = self.names.entity(operation.entity).parent
                 if parent and parent.entity in self.makers:

@@ -416,9 +416,14 @@ class Trials:
             return None
         module, constant = self.names.modules[entity.name], self.making.constant(create.id)
         field = words.literal(name)
+        unknown = f"samples.{constant}[0][{field}]"
+        column = self.names.column(entity, check.columns[0])
+        if column.field.type == "integer":
+            most = column.field.limits.maximum
+            unknown = str(int(most) if most is not None else 2**40)
         return [
             f"address, body = rows.{module}_request()",
-            f"body[{field}] = samples.{constant}[0][{field}]",
+            f"body[{field}] = {unknown}",
             self._said(self._call(create, "address", "body=body")),
             f"assert answer.status_code == {self._status(create, 'reference')}, answer.text",
         ]

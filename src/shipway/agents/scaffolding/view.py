@@ -7,7 +7,7 @@ from typing import Any
 
 from shipway.agents.scaffolding import tables, words
 from shipway.agents.scaffolding.imports import Imports
-from shipway.agents.scaffolding.layout import Call, lay
+from shipway.agents.scaffolding.layout import Call, flat, lay
 from shipway.agents.scaffolding.names import Names
 from shipway.agents.scaffolding.problems import Problems
 from shipway.agents.scaffolding.routes import Routes, media_class
@@ -112,10 +112,13 @@ def _free(path: str, taken: set[str]) -> str:
 
 
 def _models(names: Names, module: Module) -> dict[str, Any]:
+    module.settle()
+    for one in module.classes:
+        one["before_source"] = module.source_before(one["before"])
     used = module.words_used()
     imports = Imports(names.package)
     imports.own("wire", "Wire")
-    source = "\n".join(module.source_of_types())
+    source = "\n".join(flat(part) for part in module.aliases.code.values())
     source += "\n".join(line for one in module.classes for line in one["fields"])
     for word in ("Annotated", "Any", "Literal"):
         if word in used:

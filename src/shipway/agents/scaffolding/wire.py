@@ -8,7 +8,7 @@ from typing import Any
 
 from shipway.agents.scaffolding import words
 from shipway.agents.scaffolding.kinds import Aliases, Use, annotation, default
-from shipway.agents.scaffolding.layout import Call, Part, lay
+from shipway.agents.scaffolding.layout import Call, Part, flat, lay
 from shipway.agents.scaffolding.names import Names, attribute
 from shipway.contracts.service_plan import FieldPlan, ModelPlan, OperationPlan
 
@@ -28,13 +28,39 @@ class Module:
     classes: list[dict[str, Any]] = field(default_factory=list)
 
     def source_of_types(self) -> list[str]:
-        return [lay(_assigned(name, part)) for name, part in self.aliases.code.items()]
+        """The types that need no class of this module; they stand at its top."""
+        late = {name for one in self.classes for name in one["before"]}
+        return [self._source(name) for name in self.aliases.code if name not in late]
+
+    def source_before(self, names: list[str]) -> list[str]:
+        return [self._source(name) for name in names]
+
+    def _source(self, name: str) -> str:
+        return lay(_assigned(name, self.aliases.code[name]))
+
+    def settle(self) -> None:
+        """Give each type that names a class of this module its place, before its first user."""
+        late = {one["name"] for one in self.classes}
+        for one in self.classes:
+            one["before"] = []
+        for name, part in self.aliases.code.items():
+            if not late & set(_WORD.findall(flat(part))):
+                continue
+            late.add(name)
+            user = next(
+                (one for one in self.classes if name in _WORD.findall("\n".join(one["fields"]))),
+                self.classes[-1],
+            )
+            user["before"].append(name)
 
     def words_used(self) -> set[str]:
-        text = "\n".join(self.source_of_types())
+        text = "\n".join(map(self._source, self.aliases.code))
         text += "\n".join(line for one in self.classes for line in one["fields"])
         text += "\n".join(one["base"] for one in self.classes)
         return set(re.findall(r"[A-Za-z_]+", re.sub(r"r?\"[^\"\n]*\"", "", text)))
+
+
+_WORD = re.compile(r"[A-Za-z_]\w*")
 
 
 def _assigned(name: str, part: Part) -> Part:
