@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
@@ -22,7 +21,7 @@ from shipway.engine.intake import Ready
 from shipway.engine.writing import Page
 from shipway.errors import ConflictError, CorruptRunError, NotFoundError, ShipwayError
 from shipway.store import ledger
-from shipway.store.database import Database, transaction, trouble
+from shipway.store.database import Connection, Database, StoreFault, transaction, trouble
 from shipway.store.ledger import OrderRow
 
 #: Inputs taken into one transaction at most; more wait for the next, which follows at once.
@@ -72,7 +71,7 @@ class Writer:
         self._states: OrderedDict[str, tuple[RunState, str]] = OrderedDict()
         self._progress: dict[tuple[str, str], tuple[int, str]] = {}
         self._loop: asyncio.AbstractEventLoop
-        self._connection: sqlite3.Connection
+        self._connection: Connection
         self._thread = 0
         self._flushing = False
         #: False while the engine stops: orders are then left in the database for the next one.
@@ -106,12 +105,12 @@ class Writer:
         self._put(_Asked(ready.run, ready, None, future))
         return future
 
-    def run(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
+    def run(self, work: Callable[[Connection], Any]) -> Any:
         """Do other work on the writing connection, on the loop, in a transaction of its own."""
         try:
             with transaction(self._connection):
                 return work(self._connection)
-        except sqlite3.Error as error:
+        except StoreFault as error:
             raise trouble(error, self._database.path) from error
 
     def note(self, run: str, stage: str, attempt: int, doing: str) -> None:
@@ -152,7 +151,7 @@ class Writer:
                 results = [self._one(asked, page) for asked in batch]
                 page.write(self._connection)
                 self._write_progress(self._connection)
-        except (sqlite3.Error, ShipwayError) as error:
+        except (StoreFault, ShipwayError) as error:
             self._fail(batch, error)
             return
         self._committed(results)
@@ -160,14 +159,14 @@ class Writer:
             if asked.future is not None:
                 asked.future.set_result(result)
 
-    def _fail(self, batch: list[_Asked], error: sqlite3.Error | ShipwayError) -> None:
+    def _fail(self, batch: list[_Asked], error: StoreFault | ShipwayError) -> None:
         """A batch that could not be committed is split, so that one input cannot fail others."""
         self._states.clear()
         if len(batch) > 1:
             for asked in batch:
                 self._advance([asked])
             return
-        problem = trouble(error, self._database.path) if isinstance(error, sqlite3.Error) else error
+        problem = trouble(error, self._database.path) if isinstance(error, StoreFault) else error
         if batch[0].future is not None:
             batch[0].future.set_exception(problem)
         elif not isinstance(problem, NotFoundError):
@@ -229,7 +228,7 @@ class Writer:
         data = encode({"error": error.to_dict()})
         ledger.append_events(self._connection, [(run, seq, now, "RunQuarantined", data)])
 
-    def _write_progress(self, connection: sqlite3.Connection) -> None:
+    def _write_progress(self, connection: Connection) -> None:
         if self._progress:
             noted, self._progress = self._progress, {}
             ledger.note_progress(

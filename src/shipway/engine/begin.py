@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 from shipway.domain.run import submit
 from shipway.domain.run.decide import Decision
 from shipway.engine.codec import encode
@@ -11,10 +9,11 @@ from shipway.engine.intake import Ready
 from shipway.engine.pipelines.codec import to_json
 from shipway.engine.writing import Page
 from shipway.store import ledger
+from shipway.store.database import Connection
 from shipway.store.ledger import RunRow
 
 
-def begin(connection: sqlite3.Connection, ready: Ready, page: Page) -> Decision:
+def begin(connection: Connection, ready: Ready, page: Page) -> Decision:
     """Insert the run and put its events on the page; its orders are the caller's to take."""
     pipeline = ready.pipeline
     decision = submit(ready.run, pipeline, ready.values, page.now)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -21,7 +20,7 @@ from shipway.engine.owner import ring
 from shipway.engine.writing import Page
 from shipway.errors import OverloadError, ShipwayError
 from shipway.store import ledger
-from shipway.store.database import Database, transaction, trouble
+from shipway.store.database import Connection, Database, StoreFault, transaction, trouble
 from shipway.store.ledger import CommandRow
 
 _ANSWER_WITHIN = 20.0
@@ -90,7 +89,7 @@ class Commands:
         self._write(lambda connection: self._begin(connection, ready))
         ring(self._home)
 
-    def _begin(self, connection: sqlite3.Connection, ready: Ready) -> None:
+    def _begin(self, connection: Connection, ready: Ready) -> None:
         page = Page(self._contracts, self._now(), handing_out=False)
         decision = begin(connection, ready, page)
         page.order(ready.run, ready.trace, decision)
@@ -149,11 +148,11 @@ class Commands:
             hint="the command is kept and will be carried out; look with: shipway run list",
         )
 
-    def _write(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
+    def _write(self, work: Callable[[Connection], Any]) -> Any:
         try:
             with closing(self._database.writer()) as connection, transaction(connection):
                 return work(connection)
-        except sqlite3.Error as error:
+        except StoreFault as error:
             raise trouble(error, self._database.path) from error
 
 

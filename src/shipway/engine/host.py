@@ -16,7 +16,7 @@ from shipway.contracts.views import RunDetail
 from shipway.domain.states import RunStatus
 from shipway.engine.commands import Commands
 from shipway.engine.engine import Engine
-from shipway.engine.owner import is_owned
+from shipway.engine.owner import Ownership, is_owned
 from shipway.engine.places import Places
 from shipway.engine.queries import Queries
 from shipway.errors import OverloadError
@@ -25,7 +25,7 @@ from shipway.lifecycle import Lifecycle, Part
 _LOOK_EVERY = 0.05
 _IDLE_FOR = 1.0
 _LOOK_AGAIN = 0.25
-_STARTS_WITHIN = 15.0
+_START_TRIES = 3
 _STOPS_WITHIN = 30.0
 _REPORT_WITHIN = 5.0
 _RESTING = {RunStatus.WAITING, RunStatus.PAUSED}
@@ -38,28 +38,36 @@ class EngineProcess:
         self._home = home
         self._places = Places(home)
         self._started: subprocess.Popen[bytes] | None = None
-        self._since = 0.0
+        self._failures = 0
 
     def alive(self) -> bool:
         return is_owned(self._places.lock)
 
     def ensure(self) -> None:
-        """Start an engine unless one lives; returns at once. Raises OverloadError if none stays."""
+        """Start an engine unless one lives or starts; returns at once.
+
+        Raises OverloadError when engines keep failing to start.
+        """
         if self.alive():
-            self._since = 0.0
+            self._failures = 0
             return
-        if self._started is not None and self._started.poll() is None:
-            return
-        now = time.monotonic()
-        self._since = self._since or now
-        if now - self._since > _STARTS_WITHIN:
+        if self._started is not None:
+            code = self._started.poll()
+            if code is None:
+                return
+            self._started = None
+            self._failures += code != 0
+        if self._failures >= _START_TRIES:
             raise OverloadError(
                 "the engine does not start",
                 hint=f"the end of {self._places.engine_log} says why",
             )
-        self._started = self._spawn()
+        with Ownership(self._places.starting) as starting:
+            if starting.acquire():
+                self._started = self._spawn(starting)
 
-    def _spawn(self) -> subprocess.Popen[bytes]:
+    def _spawn(self, starting: Ownership) -> subprocess.Popen[bytes]:
+        """The new process inherits ``starting``, so that nobody else starts one beside it."""
         log = self._places.engine_log
         log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with log.open("ab") as output:
@@ -69,6 +77,7 @@ class EngineProcess:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
+                pass_fds=(starting.fileno(),),
                 cwd="/",
                 env={**os.environ, "SHIPWAY_HOME": str(self._home)},
             )

@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import os
 import socket
+import struct
 import tempfile
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +17,11 @@ _LONGEST_SOCKET_PATH = 100
 
 
 class Ownership:
-    """The exclusive lock on a state directory; the system releases it when its process dies."""
+    """The exclusive lock on a state directory; the system releases it when its process dies.
+
+    An open file description lock (fcntl(2), F_OFD_SETLK): whether it is held can be asked without
+    taking it, so that looking never gets in the way of an engine that starts.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -27,8 +32,8 @@ class Ownership:
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         file = self._path.open("a+")
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            fcntl.fcntl(file, fcntl.F_OFD_SETLK, _whole_file())
+        except (BlockingIOError, PermissionError):
             file.close()
             return False
         file.truncate(0)
@@ -36,6 +41,11 @@ class Ownership:
         file.flush()
         self._file = file
         return True
+
+    def fileno(self) -> int:
+        """The descriptor that holds the lock; a process that inherits it holds it too."""
+        assert self._file is not None  # noqa: S101 - only asked of a lock that is held
+        return self._file.fileno()
 
     def release(self) -> None:
         if self._file is not None:
@@ -58,12 +68,19 @@ def is_owned(path: Path) -> bool:
     """Whether some process holds the lock now."""
     try:
         with path.open("a+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+            found = fcntl.fcntl(file, fcntl.F_OFD_GETLK, _whole_file())
     except FileNotFoundError:
         return False
-    return False
+    kind: int = struct.unpack(_FLOCK, found)[0]
+    return kind != fcntl.F_UNLCK
+
+
+#: ``struct flock``: type, whence, start, length, pid.
+_FLOCK = "hhqqi4x"
+
+
+def _whole_file() -> bytes:
+    return struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 
 
 def owner_pid(path: Path) -> int | None:

@@ -25,6 +25,11 @@ class Places:
         return self.home / "engine.lock"
 
     @property
+    def starting(self) -> Path:
+        """Held while an engine starts, so that many commands at once start one and not many."""
+        return self.home / "engine.starting"
+
+    @property
     def engine_log(self) -> Path:
         """What an engine process said on its way down, if anything."""
         return self.home / "logs" / "engine.log"

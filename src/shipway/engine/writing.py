@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping
 
 from shipway.contracts.model import timestamp
@@ -11,6 +10,7 @@ from shipway.domain.run.decide import Decision, Order
 from shipway.domain.run.state import RunState
 from shipway.engine.codec import encode, encode_event
 from shipway.store import ledger
+from shipway.store.database import Connection
 from shipway.store.ledger import OrderRow
 from shipway.telemetry.trace import child
 
@@ -57,7 +57,7 @@ class Page:
             self._orders[run, row.stage, row.attempt] = row
         return rows if self._deliveries else ()
 
-    def write(self, connection: sqlite3.Connection) -> None:
+    def write(self, connection: Connection) -> None:
         """Write everything; a repeated event or order is an IntegrityError."""
         ledger.insert_orders(connection, self._orders.values())
         ledger.close_orders(connection, self._closed)
