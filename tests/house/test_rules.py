@@ -19,11 +19,12 @@ RED = {
     "naming": [("src/shipway/utils.py", SAID), ("src/shipway/common/a.py", SAID)],
     "finished": [
         ("docs/a.md", "TO" + "DO: write this\n"),
-        ("src/shipway/a.py", "raise Not" + "ImplementedError\n"),
-        ("tests/test_a.py", "@pytest.mark." + "skip\n"),
-        ("tests/test_a.py", "@pytest.mark." + "xfail(reason='x')\n"),
-        ("src/shipway/a.py", "x = 1  # type: " + "ignore\n"),
-        ("src/shipway/a.py", "x = 1  # no" + "qa\n"),
+        ("src/shipway/a.py", "raise NotImplementedError\n"),
+        ("tests/test_a.py", "@pytest.mark.skip\ndef test_a():\n    f()\n"),
+        ("tests/test_a.py", "@pytest.mark.xfail(reason='x')\ndef test_a():\n    f()\n"),
+        ("tests/test_a.py", "def test_a():\n    pytest.skip('no network')\n"),
+        ("src/shipway/a.py", "x = 1  # type: ignore\n"),
+        ("src/shipway/a.py", "x = 1  # noqa\n"),
     ],
     "loud": [
         ("src/shipway/a.py", "try:\n    f()\nexcept ValueError:\n    pass\n"),
