@@ -49,7 +49,9 @@ def judged(fence: Fence, tmp_path: Path, shelf) -> Callable[..., GateEvidence]:
             fence=fence,
             shelf=shelf,
             tools=Environment(tmp_path / "tools", "0" * 64),
-            project=Project(name="shop", made=True, stack="python", python_files=1),
+            project=Project(
+                name="shop", made=True, stack="python", python_files=1, sources=("a.py",)
+            ),
             tree=tmp_path / "tree",
             tree_id="1" * 40,
             work=tmp_path / "work",
@@ -132,7 +134,7 @@ def test_a_report_that_was_not_written_by_this_run_is_unreadable(judged, tmp_pat
 
 @pytest.fixture
 def finished(fence: Fence, tmp_path: Path) -> Finished:
-    return fence.run(Command(("true",), tmp_path))
+    return fence.run(Command(("true",), tmp_path, writable=(tmp_path,)))
 
 
 def test_only_a_new_plain_file_is_a_report(tmp_path: Path, finished: Finished) -> None:
@@ -151,7 +153,12 @@ def test_only_a_new_plain_file_is_a_report(tmp_path: Path, finished: Finished) -
 
 
 def test_output_beyond_the_limit_is_not_believed(fence: Fence, tmp_path: Path) -> None:
-    loud = Command(("sh", "-c", "head -c 3000000 /dev/zero"), tmp_path, limits=Limits(output_mb=1))
+    loud = Command(
+        ("sh", "-c", "head -c 3000000 /dev/zero"),
+        tmp_path,
+        writable=(tmp_path,),
+        limits=Limits(output_mb=1),
+    )
     with pytest.raises(Doubt, match="larger than the limit"):
         check_ended(fence.run(loud), frozenset({0}))
 

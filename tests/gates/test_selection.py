@@ -23,7 +23,7 @@ def selected(project: Project, base: Project | None = None) -> set[str]:
 
 
 def test_a_scaffolded_service_meets_all_five() -> None:
-    made = Project(name="shop", made=True, stack="python", python_files=3)
+    made = Project(name="shop", made=True, stack="python", python_files=3, sources=("a.py",))
     assert selected(made) == {"lint", "types", "tests", "security", "secrets"}
 
 

@@ -98,10 +98,11 @@ def read_report(path: Path, finished: Finished) -> bytes:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         raise UnreadableReportError(f"the report {path.name} is missing") from None
+    facts = os.fstat(handle)
+    if not stat.S_ISREG(facts.st_mode):
+        os.close(handle)
+        raise UnreadableReportError(f"the report {path.name} is not a plain file")
     with os.fdopen(handle, "rb") as opened:
-        facts = os.fstat(opened.fileno())
-        if not stat.S_ISREG(facts.st_mode):
-            raise UnreadableReportError(f"the report {path.name} is not a plain file")
         started = datetime.fromisoformat(finished.started_at).timestamp()
         if facts.st_mtime < started - CLOCK_SLACK:
             raise UnreadableReportError(f"the report {path.name} is older than its run")

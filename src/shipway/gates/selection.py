@@ -38,8 +38,8 @@ def _tests(project: Project) -> tuple[bool, str]:
 def _security(project: Project) -> tuple[bool, str]:
     if project.stack != "python":
         return False, "no Python project"
-    if not project.python_files:
-        return False, "no Python file in the tree"
+    if not project.sources:
+        return False, "no Python file in the tree but tests"
     return True, "Python files are checked for known weaknesses"
 
 

@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 FAULTS = set(Path("faults.txt").read_text().splitlines()) if Path("faults.txt").exists() else set()
 DATABASE = Path(os.environ["STATE_DIRECTORY"]) / "notes.db"
 MEMORY = sqlite3.connect(":memory:", check_same_thread=False)
+UNIQUE = "" if "allows duplicates" in FAULTS else "unique"
 METHODS = {"/notes": "GET, POST", "/notes/{id}": "GET, DELETE", "/health": "GET"}
 
 if "never starts" in FAULTS:
@@ -28,7 +29,7 @@ if "never starts" in FAULTS:
 def database() -> sqlite3.Connection:
     found = MEMORY if "forgets" in FAULTS else sqlite3.connect(DATABASE)
     found.execute(
-        "create table if not exists note(id text primary key, title text unique, stars int)"
+        f"create table if not exists note(id text primary key, title text {UNIQUE}, stars int)"
     )
     return found
 
@@ -120,6 +121,10 @@ async def listed(
 
 @app.get("/notes/{note}", dependencies=[Depends(guard)])
 async def read(note: uuid.UUID) -> Response:
+    if "dies when read" in FAULTS:
+        os._exit(3)
+    if "answers with its example" in FAULTS:
+        return JSONResponse({"id": str(note), "title": "An example", "stars": 3})
     row = database().execute("select * from note where id = ?", (str(note),)).fetchone()
     return JSONResponse(shown(row)) if row else problem(404, "no such note")
 

@@ -13,16 +13,18 @@ from shipway.gates.parsers.reading import (
     short,
 )
 
+BROKEN = "collection failure"
 KINDS = {"failure": "test-failed", "error": "test-error"}
 
 
 def _finding(case: junit.Case) -> Finding:
     outcome = next(one for one in case.outcomes if one.kind in KINDS)
-    first = outcome.message or next(iter(outcome.text.strip().splitlines()), "no message")
+    first = _message(outcome)
     where = case.file
     # pytest counts lines from 0; a person's editor does not.
     line = None if case.line is None or where is None else case.line + 1
-    name = f"{where}::{case.name}" if where else case.name
+    broken = outcome.message == BROKEN
+    name = where if broken and where else f"{where}::{case.name}" if where else case.name
     return Finding(
         rule=KINDS[outcome.kind],
         message=short(f"{name}: {first}"),
@@ -32,8 +34,19 @@ def _finding(case: junit.Case) -> Finding:
     )
 
 
+def _message(outcome: junit.Outcome) -> str:
+    """What went wrong in a line; pytest hides it in the text when a file does not even load."""
+    lines = [line.strip() for line in outcome.text.splitlines() if line.strip()]
+    if outcome.message and outcome.message != BROKEN:
+        return outcome.message
+    said = [line.removeprefix("E").strip() for line in lines if line.startswith("E ")]
+    return said[-1] if said else next(iter(lines), outcome.message or "no message")
+
+
 def _node(case: junit.Case) -> str:
     """The identifier that pytest takes: the file, classes if any, and the name."""
+    if any(one.message == BROKEN for one in case.outcomes):
+        return case.file or ""
     module = (case.file or "").removesuffix(".py").replace("/", ".")
     classes = case.classname.removeprefix(module).strip(".")
     middle = [part for part in classes.split(".") if part]
