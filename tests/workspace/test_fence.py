@@ -220,24 +220,35 @@ def test_writing_outside_is_refused(fence: Fence, desk: Path, tmp_path: Path) ->
     assert list(outside.iterdir()) == []
 
 
+def test_the_whole_root_is_read_only_not_just_closed(fence: Fence, desk: Path) -> None:
+    code = """
+        import os
+        for path in ("/", "/etc", "/usr", "/sys", "/dev"):
+            assert os.statvfs(path).f_flag & os.ST_RDONLY, path
+            assert os.statvfs(path).f_flag & os.ST_NOSUID, path
+        assert not os.statvfs(".").f_flag & os.ST_RDONLY
+        """
+    done = python(fence, desk, code)
+    assert done.ok, done.output
+
+
 def test_hidden_directories_look_empty_but_what_is_bound_is_seen(
     fence: Fence, desk: Path, tmp_path: Path
 ) -> None:
-    state = ROOT / ".cache"
-    state.mkdir(exist_ok=True)
-    secret, shown = tmp_path / "secret", tmp_path / "shown"
-    for path in (secret, shown):
-        path.mkdir(mode=0o755)
+    shown, closed = tmp_path / "shown", tmp_path / "shown" / "closed"
+    closed.mkdir(parents=True)
+    for path in (shown, closed, tmp_path):
         (path / "file").write_text("text")
+    code = (
+        f"import os; print(*(os.listdir(p) for p in {[str(p) for p in (shown, closed, tmp_path)]}))"
+    )
     command = Command(
-        (PYTHON, "-c", f"import os; print(os.listdir({str(shown)!r}), os.listdir({str(state)!r}))"),
-        desk,
-        writable=(desk,),
-        readable=(shown,),
-        hidden=(state,),
+        (PYTHON, "-c", code), desk, writable=(desk,), readable=(shown,), hidden=(closed,)
     )
     done = fence.run(command)
-    assert done.output == b"['file'] []\n"
+    lists = done.output.decode().replace("['closed', 'file']", "['file', 'closed']")
+    assert lists.startswith("['file', 'closed'] [] [")
+    assert "'file'" not in lists.partition("[] ")[2]
 
 
 def test_what_is_readable_is_not_writable(fence: Fence, desk: Path, tmp_path: Path) -> None:
