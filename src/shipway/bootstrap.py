@@ -56,7 +56,7 @@ class System:
     def ensure_progress(self) -> int:
         """Carry on runs that were left in the middle; returns how many an engine had to be started for."""
         left = self.queries.interrupted()
-        if left and not self._engine.alive():
+        if left and not self._engine.starting() and not self._engine.alive():
             self._engine.ensure()
             return left
         return 0

@@ -43,6 +43,10 @@ class EngineProcess:
     def alive(self) -> bool:
         return is_owned(self._places.lock)
 
+    def starting(self) -> bool:
+        """Whether some process has just started one that does not own the directory yet."""
+        return is_owned(self._places.starting)
+
     def ensure(self) -> None:
         """Start an engine unless one lives or starts; returns at once.
 
