@@ -32,11 +32,11 @@ def agent() -> E2e:
 
 
 @pytest.fixture
-def requested(settings, artifacts, tmp_path: Path) -> Callable[..., E2eRequest]:
+def requested(make_desk, artifacts, tmp_path: Path) -> Callable[..., E2eRequest]:
     """A request to judge the note service with some faults."""
 
     def request(*faults: str, document: bytes | None = None) -> E2eRequest:
-        hub = Hub.create(settings.home / "hubs" / "run-under-test.git")
+        hub = Hub.create(make_desk("e2e", {}).hub)
         space = hub.checkout(None, tmp_path / "space")
         for path in (GATES / "notes").rglob("*"):
             if path.is_file() and "__pycache__" not in path.parts:

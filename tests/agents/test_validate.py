@@ -35,8 +35,8 @@ def agent() -> Validate:
 
 
 @pytest.fixture
-def commit(settings, tmp_path: Path) -> Callable[..., Capture]:
-    hub = Hub.create(settings.home / "hubs" / "run-under-test.git")
+def commit(make_desk, tmp_path: Path) -> Callable[..., Capture]:
+    hub = Hub.create(make_desk("validate", {}).hub)
 
     def make(files: Mapping[str, str], on: Capture | None = None) -> Capture:
         place = tmp_path / f"space-{len(list(tmp_path.glob('space-*')))}"
@@ -88,7 +88,7 @@ def test_a_bad_change_fails_with_its_evidence_and_what_to_type(
     assert len(failed.value.result.report.evidence) == 4
 
 
-def test_the_merged_tree_is_judged_by_its_tests_only(commit, plan, make_desk, settings) -> None:
+def test_the_merged_tree_is_judged_by_its_tests_only(commit, plan, make_desk) -> None:
     base = commit(GOOD)
     merged = commit(BAD, on=base)
     desk = make_desk("integrate", {})
