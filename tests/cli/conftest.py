@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import io
+import os
 import sys
-from collections.abc import Callable
+import tempfile
+import traceback
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple, NoReturn
 
 import pytest
 
-from shipway.cli.boundary import obey
+from shipway.cli.boundary import carry
 from shipway.contracts.model import ArtifactRef
 from shipway.contracts.views import RunDetail, RunSummary, StageView
 from shipway.domain.states import Claim, RunStatus
+from shipway.errors import ExitCode
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -29,26 +32,42 @@ class Said(NamedTuple):
 
 
 @pytest.fixture
-def here(home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Said]:
-    """Runs a command line in this process, for tests that say many: ``here("run", "list")``."""
+def here(home: Path) -> Callable[..., Said]:
+    """Runs a command line in a copy of this process: ``here("run", "list")``.
+
+    It is the command with its own streams and signals, without the second that its imports take:
+    for tests that say many.
+    """
 
     def say(*words: str) -> Said:
-        out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
-        err = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
-        with monkeypatch.context() as patch:
-            patch.setattr("sys.stdout", out)
-            patch.setattr("sys.stderr", err)
-            code = obey(words)
-        return Said(code, _text(out), _text(err))
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            child = os.fork()
+            if child == 0:
+                _become(words, out.fileno(), err.fileno())
+            _, status = os.waitpid(child, 0)
+            return Said(os.waitstatus_to_exitcode(status), _text(out), _text(err))
 
     return say
 
 
-def _text(stream: io.TextIOWrapper) -> str:
-    stream.flush()
-    buffer = stream.buffer
-    assert isinstance(buffer, io.BytesIO)
-    return buffer.getvalue().decode()
+def _become(words: Sequence[str], out: int, err: int) -> NoReturn:
+    code = ExitCode.BUG
+    try:
+        for number, stream in ((os.open(os.devnull, os.O_RDONLY), 0), (out, 1), (err, 2)):
+            os.dup2(number, stream)
+        sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
+        sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+        sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
+        code = carry(words)
+    except BaseException:  # noqa: BLE001 - whatever it is must not go on as a second pytest
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def _text(stream: IO[bytes]) -> str:
+    stream.seek(0)
+    return stream.read().decode()
 
 
 @pytest.fixture
