@@ -14,6 +14,7 @@ import unicodedata
 from collections.abc import Iterable
 
 MAX_LENGTH = 40
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
 _SQL = frozenset(
     """abort action add after all alter always analyze and as asc attach autoincrement before begin
@@ -46,9 +47,7 @@ _HARMLESS = frozenset({"id", "type", "format", "hash", "key", "first", "last"})
 
 def words(text: str) -> list[str]:
     """The words of a name, in lower case: ``dueOn`` and ``due_on`` are both due, on."""
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    parts = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+", plain)
-    return [part.lower() for part in parts]
+    return [part.lower() for part in _WORD.findall(_plain(text))]
 
 
 def folded(text: str) -> str:
@@ -77,7 +76,7 @@ def column(text: str) -> str:
 
 def pascal(text: str) -> str:
     """A name in PascalCase, safe to use as a class name, not yet unique."""
-    parts = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+", _plain(text))
+    parts = _WORD.findall(_plain(text))
     name = "".join(part[0].upper() + part[1:] for part in parts)
     if not name or _lost(text):
         name += _digest(text).capitalize()
@@ -121,6 +120,8 @@ class Names:
 
 
 def _plain(text: str) -> str:
+    if text.isascii():
+        return text
     return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
 
 

@@ -172,8 +172,16 @@ def _validator(version: str) -> Any:
     text = (files("openapi_spec_validator") / f"resources/schemas/v{version}/schema.json").read_text(
         encoding="utf-8"
     )
-    kind = Draft4Validator if version == "3.0" else Draft202012Validator
-    return kind(json.loads(text))
+    from referencing import Registry  # slow to import
+    from referencing.jsonschema import DRAFT4, DRAFT202012
+
+    schema = json.loads(text)
+    kind, form = (
+        (Draft4Validator, DRAFT4) if version == "3.0" else (Draft202012Validator, DRAFT202012)
+    )
+    # Without a registry that has been crawled, every dynamic reference is searched for anew.
+    registry = Registry().with_resource(schema.get("$id", ""), form.create_resource(schema))
+    return kind(schema, registry=registry.crawl())
 
 
 def _reason(error: Any) -> str:

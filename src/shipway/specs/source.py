@@ -20,6 +20,8 @@ from shipway.errors import SpecificationError
 
 MAX_BYTES = 10 * 1024 * 1024
 MAX_DEPTH = 100
+MAX_VALUES = 300_000
+"""How many values a document may hold: some 3 MB of dense schemas, or 10 MB with long texts."""
 MAX_REPEATED = 200_000
 """How many values aliases may repeat in all: stops documents that explode when expanded."""
 
@@ -88,7 +90,7 @@ def _parse_json(text: str) -> Any:
         raise SourceFault(f"it is not JSON: {error.msg}", _SAVE, error.lineno) from None
     except RecursionError:
         raise _too_deep(None) from None
-    _check_depth(value)
+    _check_size(value)
     if "\\ud" in text.lower():
         _check_characters(value)
     return value
@@ -122,9 +124,12 @@ def _no_constant(word: str) -> Any:
     raise SourceFault(f"{word} is not a JSON number", "Use a finite number.")
 
 
-def _check_depth(value: Any) -> None:
-    level = [value]
+def _check_size(value: Any) -> None:
+    level, count = [value], 0
     for _ in range(MAX_DEPTH):
+        count += len(level)
+        if count > MAX_VALUES:
+            raise _too_many(None)
         level = [
             inner
             for outer in level
@@ -134,6 +139,14 @@ def _check_depth(value: Any) -> None:
         if not level:
             return
     raise _too_deep(None)
+
+
+def _too_many(line: int | None) -> SourceFault:
+    return SourceFault(
+        f"the document holds more than {MAX_VALUES} values",
+        "Split it into one document for each service, or leave out what no operation uses.",
+        line,
+    )
 
 
 def _too_deep(line: int | None) -> SourceFault:
@@ -186,6 +199,7 @@ class _Builder:
         self._anchors: dict[str, tuple[Any, int]] = {}
         self._open: list[str] = []
         self._repeated = 0
+        self._values = 0
         self._documents = 0
         self._root: Any = None
 
@@ -265,6 +279,9 @@ class _Builder:
         self._place(value, event, size, None)
 
     def _place(self, value: Any, event: Any, size: int, anchor: str | None) -> None:
+        self._values += 1
+        if self._values > MAX_VALUES:
+            raise _too_many(_line(event))
         if anchor:
             self._anchors[anchor] = (value, size)
         if not self._stack:

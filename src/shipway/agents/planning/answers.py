@@ -295,7 +295,7 @@ def _reference_status(
     operation: OperationPlan, told: list[Entity], declared: dict[str, Declared]
 ) -> int:
     """The status for a key that leads nowhere: what the document says, or the nearest it has."""
-    names = {word for one in told for word in one.words()}
+    names = {word for one in told for word in one.words}
     for status in ("422", "404", "409", "400"):
         one = declared.get(status)
         text = one.node.text("description") if one else ""

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Literal
 
 from shipway.agents.planning.doubts import Doubts
-from shipway.agents.planning.stack import Stack, look
 from shipway.contracts.change_plan import ChangePlan, Service
 from shipway.contracts.plan import PlanRequest
 from shipway.contracts.service_file import ServiceFile
 from shipway.domain.states import Claim
 from shipway.errors import UsageError
+from shipway.gates.stack import Stack, look
 from shipway.workspace.git import Hub
 
 TITLE_LENGTH = 120
@@ -122,9 +122,7 @@ def _service(tree: Path) -> Service | None:
         return None
     said = ServiceFile.parse(path.read_bytes())
     # Whoever declares how the service is started wants what was merged to be started.
-    return Service(
-        start=list(said.start), health=said.health, document=said.document, deploy=True
-    )
+    return Service(start=list(said.start), health=said.health, document=said.document, deploy=True)
 
 
 def _note_gaps(stack: Stack, doubts: Doubts) -> None:
@@ -167,9 +165,7 @@ def _risk(reasons: list[tuple[Literal["medium", "high"], str]]) -> Literal["low"
     return "high" if "high" in levels else "medium" if levels else "low"
 
 
-def _checks(
-    stack: Stack, claim: Claim, service: Service | None, target: str
-) -> Iterator[str]:
+def _checks(stack: Stack, claim: Claim, service: Service | None, target: str) -> Iterator[str]:
     test = f" ({' '.join(stack.test.argv)})" if stack.test else ""
     yield f"All tests pass on the changed tree{test}."
     match claim:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from shipway.agents.planning.doubts import Doubts, NotPlannable
@@ -38,7 +39,7 @@ class Column:
     reference: Reference | None = None
 
 
-@dataclass(slots=True)
+@dataclass
 class Entity:
     """An entity while the plan is made; ``columns`` by wire name (or by column name if hidden).
 
@@ -65,10 +66,11 @@ class Entity:
     def column_of(self, wire: str) -> Column | None:
         return self.columns.get(wire)
 
-    def words(self) -> set[str]:
+    @cached_property
+    def words(self) -> frozenset[str]:
         """Names that people may use for it, without case and separators."""
         word = folded(self.thing.word)
-        return {folded(self.name), word, singular(word)}
+        return frozenset({folded(self.name), word, singular(word)})
 
 
 class EntityMaker:
@@ -339,13 +341,13 @@ def _key_property(entity: Entity, parameter: str | None) -> str | None:
         wanted.append(word)
         wanted += [
             word[len(own) :]
-            for own in sorted(entity.words(), key=len, reverse=True)
+            for own in sorted(entity.words, key=len, reverse=True)
             if word.startswith(own) and word != own
         ]
-        if not word.endswith("id") and word not in entity.words():
+        if not word.endswith("id") and word not in entity.words:
             return next((by_folded[one] for one in wanted if one in by_folded), None)
-    wanted += ["id", "uuid", *(own + "id" for own in sorted(entity.words()))]
-    if parameter is None or folded(parameter) in entity.words():
+    wanted += ["id", "uuid", *(own + "id" for own in sorted(entity.words))]
+    if parameter is None or folded(parameter) in entity.words:
         wanted += ["code", "slug", "name", "key"]
     return next((by_folded[one] for one in wanted if one in by_folded), None)
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from shipway.contracts.service_plan import (
-    ColumnPlan,
     EntityPlan,
     FieldPlan,
     Limits,
@@ -108,7 +107,7 @@ def _entities(plan: ServicePlan) -> Iterator[str]:
         yield "| property | kind | required | limits and defaults |"
         yield "|---|---|---|---|"
         for column in entity.columns:
-            yield _row(column)
+            yield from _rows(plan, column.field)
         yield ""
         yield from _rules(entity)
 
@@ -125,10 +124,20 @@ def _shown(entity: EntityPlan, column: str) -> str:
     return next(one.field.name for one in entity.columns if one.column == column)
 
 
-def _row(column: ColumnPlan) -> str:
-    field = column.field
+def _rows(plan: ServicePlan, field: FieldPlan, above: str = "", depth: int = 0) -> Iterator[str]:
+    """A property, and below it those inside it, as far as two levels down."""
+    yield _row(field, above)
+    inside = field.model or (field.items.model if field.items else None)
+    for model in plan.models:
+        if model.name == inside and depth < 2:
+            mark = "[]" if field.type == "array" else ""
+            for inner in model.fields:
+                yield from _rows(plan, inner, f"{above}{field.name}{mark}.", depth + 1)
+
+
+def _row(field: FieldPlan, above: str) -> str:
     needed = "by the service" if field.server != "none" else "yes" if field.required else "no"
-    return f"| {code(field.name)} | {_kind(field)} | {needed} | {_limits(field)} |"
+    return f"| {code(above + field.name)} | {_kind(field)} | {needed} | {_limits(field)} |"
 
 
 def _kind(field: FieldPlan) -> str:
@@ -243,8 +252,13 @@ def _lists(plan: ServicePlan) -> Iterator[str]:
         return
     yield "## Lists"
     yield ""
+    shown = {
+        (entity.name, column.column): column.field.name
+        for entity in plan.entities
+        for column in entity.columns
+    }
     for one in lists:
-        yield f"- {code(f'GET {one.path}')}: {_paged(one)}{_filters(one)}"
+        yield f"- {code(f'GET {one.path}')}: {_paged(one)}{_filters(one, shown)}"
     yield ""
 
 
@@ -259,13 +273,13 @@ def _paged(one: OperationPlan) -> str:
     )
 
 
-def _filters(one: OperationPlan) -> str:
+def _filters(one: OperationPlan, shown: Mapping[tuple[str, str], str]) -> str:
     found = []
     for parameter in one.parameters:
         if parameter.role != "filter":
             continue
         names = [parameter.column] if parameter.column else parameter.columns
-        what = " or ".join(code(name) for name in names if name)
+        what = " or ".join(code(shown[one.entity or "", name] or name) for name in names)
         found.append(f"{code(parameter.field.name)} ({what} {_COMPARISONS[parameter.comparison]})")
     sorts = [key.value for parameter in one.parameters for key in parameter.sort]
     ordered = f"; ordered by {', '.join(code(value) for value in sorts)}" if sorts else ""

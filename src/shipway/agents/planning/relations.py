@@ -38,7 +38,7 @@ def _reference(
         return None
     said = one.shape.extensions.get("x-references")
     if said is not None:
-        named = [other for other in entities if folded(str(said.value)) in other.words()]
+        named = [other for other in entities if folded(str(said.value)) in other.words]
         if named:
             return _to(named[0], f"{said.pointer}")
         doubts.note(said.pointer, f"x-references names {said.value!r}, which is not kept. What is "
@@ -82,7 +82,8 @@ def _by_name(entity: Entity, one: Column, entities: list[Entity]) -> Entity | No
 
 def _by_words(parts: list[str], entities: list[Entity]) -> Entity | None:
     word = "".join(parts)
-    return next((one for one in entities if {word, singular(word)} & one.words()), None)
+    names = {word, singular(word)}
+    return next((one for one in entities if not names.isdisjoint(one.words)), None)
 
 
 def _by_description(
@@ -98,7 +99,7 @@ def _by_description(
     if match is None:
         return None
     for other in entities:
-        if other is not entity and mentions(" ".join(match[1].split()[:3]), other.words()):
+        if other is not entity and mentions(" ".join(match[1].split()[:3]), other.words):
             doubts.note(
                 one.shape.pointer,
                 f"Is {one.wire!r} of {entity.name} the key of {other.name}?",
@@ -203,7 +204,7 @@ def _on_delete(
 
 
 def _deleting(document: Document, text: str, entity: Entity) -> OnDelete | None:
-    if mentions(text, entity.words()) and re.search(
+    if mentions(text, entity.words) and re.search(
         r"(?i)\b(also|too|as well|along with|together with|cascade|and (all )?(its|their))\b", text
     ):
         return "cascade"

@@ -213,7 +213,7 @@ def _subjects(entity: Entity, entities: list[Entity], text: str) -> list[Column]
         if one.reference is None:
             continue
         target = next(other for other in entities if other.name == one.reference.entity)
-        at = position(text, target.words() | {folded(one.wire)})
+        at = position(text, target.words | {folded(one.wire)})
         if at is not None:
             found.append((at, one))
     return [one for _, one in sorted(found, key=lambda pair: pair[0])]

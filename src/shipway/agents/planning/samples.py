@@ -148,6 +148,11 @@ class Samples:
             name = one.field.name
             if name not in body or not one.unique or name not in fields:
                 continue
+            if one.column == entity.key and not fields[name].required and (
+                entity.key_kind != "client" or operation.behaviour != "create"
+            ):  # fmt: skip
+                del body[name]  # the service, or the path, says what the key is
+                continue
             seen = taken.setdefault(name, [])
             for attempt in range(number, number + 200):
                 if body[name] not in seen:

@@ -18,7 +18,7 @@ _FORMATS = {
     "json-pointer": "/a/{n}", "idn-email": "person{n}@example.org", "regex": "^a{n}$",
 }  # fmt: skip
 _START = datetime(2024, 1, 8, 9, 30, tzinfo=UTC)
-MAX_DEPTH = 4
+MAX_DEPTH = 2
 
 
 class NoValueError(Exception):
