@@ -186,18 +186,23 @@ def test_the_hub_cannot_be_written_from_a_workspace(
 ) -> None:
     hub, base = seeded
     space = hub.checkout(base, tmp_path / "w")
+    before = {path: path.stat().st_mtime_ns for path in hub.path.rglob("*")}
     code = f"""
-import os, pathlib
-for name in ("objects/x", "HEAD", "refs/heads/x"):
+import pathlib
+for name in ("objects/x", "objects/info/x", "HEAD", "refs/heads/x"):
+    path = pathlib.Path({str(hub.path)!r}) / name
     try:
-        (pathlib.Path({str(hub.path)!r}) / name).write_text("x")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
     except OSError:
-        print("refused")
+        print("refused", name)
 """
     command = Command(
         (sys.executable, "-c", code), space.path, writable=(space.path,), readable=space.readable
     )
-    assert fence.run(command).output.split() == [b"refused"] * 3
+    done = fence.run(command)
+    assert b"refused objects/x\nrefused objects/info/x\n" in done.output
+    assert {path: path.stat().st_mtime_ns for path in hub.path.rglob("*")} == before
 
 
 def _nested(space: Workspace) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gitcalls import git
+from gitcalls import ENVIRONMENT, git
 from shipway.errors import ConflictError, RepositoryError
 from shipway.workspace.git import (
     Hub,
@@ -100,7 +100,9 @@ def _merging(repository: Path, place: Path) -> Path:
     git(repository, "checkout", "--quiet", "main")
     (repository / "a.txt").write_text("mine\n")
     git(repository, "commit", "--quiet", "--all", "--message", "mine")
-    subprocess.run(["git", "-C", repository, "merge", "other"], capture_output=True, check=False)
+    environment = os.environ | ENVIRONMENT
+    merge = ["git", "-C", repository, "merge", "other"]
+    subprocess.run(merge, env=environment, capture_output=True, check=False)
     return repository
 
 
