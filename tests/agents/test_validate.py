@@ -95,6 +95,8 @@ def test_the_merged_tree_is_judged_by_its_tests_only(commit, plan, make_desk) ->
     report = judge(Hub.open(desk.hub), merged.commit, merged.tree, plan(base), desk)
     assert [found.gate for found in report.evidence] == ["tests"]
     assert not passed(report)
+    again = judge(Hub.open(desk.hub), base.commit, base.tree, plan(base), desk)
+    assert passed(again)
 
 
 def test_a_plan_of_another_shape_is_refused(agent, commit, artifacts, make_desk) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -47,7 +48,7 @@ class Validate:
     def perform(self, request: ValidateRequest, desk: Desk) -> ValidateResult:
         plan = read_plan(request.plan, desk)
         hub = Hub.open(desk.hub)
-        panel = self._panel(hub, desk, desk.work / "validate")
+        panel = self._panel(hub, desk, "validate")
         result = ValidateResult(
             report=panel.validate(plan, request.commit, request.tree, request.base)
         )
@@ -57,11 +58,13 @@ class Validate:
 
     def judge(self, hub: Hub, commit: str, tree: str, plan: ArtifactRef, desk: Desk) -> GateReport:
         """The tests once more on a merged tree; whoever asks decides what to do with the report."""
-        panel = self._panel(hub, desk, desk.work / "merged")
+        panel = self._panel(hub, desk, "merged")
         return panel.only_tests(read_plan(plan, desk), commit, tree)
 
-    def _panel(self, hub: Hub, desk: Desk, work: Path) -> Panel:
-        work.mkdir(parents=True)
+    def _panel(self, hub: Hub, desk: Desk, name: str) -> Panel:
+        # A branch that moved meanwhile makes a second merged tree within one attempt.
+        work = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=desk.work))
+        work.chmod(0o755)
         return Panel(
             hub, self.fence, self.environments, desk.artifacts, work, desk.cancel, desk.say
         )
