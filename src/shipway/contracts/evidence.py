@@ -46,7 +46,8 @@ class FenceReport(Model):
 class GateEvidence(Model):
     """One selected gate: its verdict and everything needed to believe or repeat it.
 
-    ``category`` stands beside the verdict ERROR only: whether trying again may help.
+    ``category`` stands beside the verdict ERROR only: whether trying again may help. ``ask``
+    stands beside FAIL only: what a person has to decide, where the gate alone cannot.
     """
 
     gate: str
@@ -70,6 +71,7 @@ class GateEvidence(Model):
     log: ArtifactRef | None = None
     reproduce: str | None = None
     category: str | None = None
+    ask: str | None = None
 
     def judgement(self) -> Judgement:
         return Judgement(

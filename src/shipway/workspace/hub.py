@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -186,6 +187,54 @@ class Hub:
             commit,
             git_dir=self.path,
         ).stdout
+
+    def changed(self, base: str, commit: str) -> list[tuple[str, bytes, bytes]]:
+        """Status letter, path on the base and path on the commit of every changed file."""
+        raw = git(
+            "diff-tree", "-r", "-z", "-M", "--name-status", base, commit, git_dir=self.path
+        ).stdout
+        fields = iter(raw.split(b"\0"))
+        found = []
+        for status in fields:
+            if status:
+                before = next(fields)
+                after = next(fields) if status[:1] in b"RC" else before
+                found.append((status.decode(), before, after))
+        return found
+
+    def patch(self, base: str, commit: str) -> bytes:
+        """The patch without lines around changes, its files in the order of ``changed``."""
+        return git(
+            "diff-tree", "-p", "-r", "-M", "-U0", "--no-ext-diff", "--no-textconv", "--no-color",
+            base, commit, git_dir=self.path,
+        ).stdout  # fmt: skip
+
+    def compose(self, onto: str, take: Mapping[str, str | None]) -> str:
+        """A commit with the tree of ``onto``, but each path of ``take`` as another commit has it.
+
+        None, or a commit without the path, leaves the path out.
+        """
+        zero = "0" * len(self._empty_tree())
+        lines = []
+        for path, commit in take.items():
+            entry = b"" if commit is None else self._entry(commit, path)
+            lines.append(entry or f"0 {zero}\t".encode() + os.fsencode(path))
+        with self._index() as extra:
+            git("read-tree", onto, git_dir=self.path, extra=extra)
+            git(
+                "update-index", "-z", "--index-info",
+                git_dir=self.path, stdin=b"".join(line + b"\0" for line in lines), extra=extra,
+            )  # fmt: skip
+            tree = text(git("write-tree", git_dir=self.path, extra=extra))
+        return self.commit(tree, (onto,), "composed of two trees")
+
+    def _entry(self, commit: str, path: str) -> bytes:
+        """A path as ``ls-tree`` tells it; empty when the commit has no such file."""
+        listed = git(
+            "--literal-pathspecs", "ls-tree", "-z", "--full-tree", commit, "--", path,
+            git_dir=self.path,
+        ).stdout.rstrip(b"\0")  # fmt: skip
+        return listed if listed.split(b"\t")[-1] == os.fsencode(path) else b""
 
     def tree(self, commit: str) -> str:
         return self._resolve(f"{commit}^{{tree}}")

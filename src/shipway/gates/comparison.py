@@ -1,0 +1,161 @@
+"""Two trees side by side: what every gate of `shipway check` judges, with all it may need for that."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, TypeVar, cast
+
+from shipway.domain.policy import Policy
+from shipway.domain.states import Claim
+from shipway.errors import CommandError, FenceError, ShipwayError
+from shipway.gates.bench import Bench
+from shipway.gates.candidate import requirement_files
+from shipway.gates.changes import Change
+from shipway.gates.look import candidate_environment
+from shipway.gates.runners.tests import brings_runner
+from shipway.gates.stack import Stack
+from shipway.gates.tools import runner_environment
+from shipway.workspace.environments import Environments
+from shipway.workspace.fence import Fence
+from shipway.workspace.git import Hub
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of the two trees. ``bench.tree`` is a checkout that all gates share: nobody writes there."""
+
+    name: Literal["base", "head"]
+    commit: str
+    tree: str
+    stack: Stack
+    bench: Bench
+
+
+@dataclass(eq=False, slots=True)
+class Comparison:
+    """Base and head, the change between them, the claim and the base's policy; safe in threads.
+
+    ``claimed_by`` says where the claim comes from; ``work`` is a directory of ours; ``message`` is
+    what the head's own commits say, newest first.
+    """
+
+    hub: Hub
+    base: Side
+    head: Side
+    changes: tuple[Change, ...]
+    claim: Claim
+    claimed_by: str
+    policy: Policy
+    environments: Environments
+    work: Path
+    message: str = ""
+    _made: dict[str, Future[Any]] = field(default_factory=dict, init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1), init=False)
+
+    @property
+    def fence(self) -> Fence:
+        return self.head.bench.fence
+
+    @property
+    def cancel(self) -> threading.Event:
+        return self.head.bench.cancel
+
+    @property
+    def say(self) -> Callable[[str], None]:
+        return self.head.bench.say
+
+    def once(self, key: str, make: Callable[[], T]) -> T:
+        """What ``make`` gives, made by whoever asks first; the others wait for it.
+
+        An error is kept too, and raised to each who asks.
+        """
+        with self._lock:
+            mine = key not in self._made
+            made = self._made.setdefault(key, Future())
+        if mine:
+            try:
+                made.set_result(make())
+            except BaseException as error:
+                made.set_exception(error)
+                raise
+        return cast("T", made.result())
+
+    def candidate(self, side: Side) -> Bench:
+        """The side's bench with its environment; raises Doubt with the reason when there is none."""
+        bench = self.once(f"candidate:{side.name}", lambda: self._built(side))
+        candidate_environment(bench)
+        return bench
+
+    def prepared(self, side: Side) -> Bench:
+        """The same, but a side that needs no environment, or has none, comes as it is."""
+        return self.once(f"candidate:{side.name}", lambda: self._built(side))
+
+    def fresh(self, bench: Bench, commit: str) -> Bench:
+        """A new checkout of ``commit`` that may be written to, with the environment of ``bench``."""
+        with self._lock:
+            place = self.work / f"fresh-{next(self._numbers)}"
+        checkout = self.hub.checkout(commit, place / "tree")
+        work = place / "work"
+        work.mkdir()
+        return replace(
+            bench,
+            tree=checkout.path,
+            tree_id=self.hub.tree(commit),
+            readable=checkout.readable,
+            work=work,
+        )
+
+    def apart(self, bench: Bench) -> Bench:
+        """The same tree with a new place for reports: for a tool that is run once more."""
+        with self._lock:
+            work = self.work / f"apart-{next(self._numbers)}"
+        work.mkdir()
+        return replace(bench, work=work)
+
+    def compose(self, onto: str, take: Mapping[str, str | None]) -> str:
+        """A commit with the tree of ``onto``, but each path of ``take`` as another commit has it.
+
+        None, or a commit without the path, leaves the path out.
+        """
+        return self.hub.compose(onto, take)
+
+    def _built(self, side: Side) -> Bench:
+        bench = side.bench
+        if bench.project.stack != "python":
+            return bench
+        self.say(f"building the environment of the {side.name}")
+        place = bench.work / "environment"
+        place.mkdir(exist_ok=True)
+        try:
+            files = requirement_files(bench.project, bench.tree, place)
+            built = self.environments.build(files, say=self.say, cancel=self.cancel)
+            runner = None
+            if not brings_runner(built):
+                runner = runner_environment(self.environments, say=self.say, cancel=self.cancel)
+        except FenceError:
+            raise
+        except ShipwayError as error:
+            return replace(bench, unbuilt=_explained(error))
+        return replace(bench, candidate=built, runner=runner)
+
+
+def _explained(error: ShipwayError) -> ShipwayError:
+    """The error with the end of pip's output, for the person who has to do something about it."""
+    if not isinstance(error, CommandError):
+        return error
+    lines = [line for line in str(error.details.get("log_tail", "")).splitlines() if line.strip()]
+    said = "\n".join(lines[-8:])
+    return CommandError(
+        f"{error.message}\n{said}\n(name what it needs under `requirements:` in the base's "
+        ".shipway/policy.yaml)",
+        hint=error.hint,
+        details=error.details,
+    )
