@@ -39,7 +39,7 @@ $(shell test -x .venv/bin/python || rm -rf .venv/.python)
 	@touch $@
 
 test: .venv/.dev ## house rules and all tests
-	@.venv/bin/python -m pytest $(PYTEST_ARGS)
+	@.venv/bin/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
 
 demo: .venv/.runtime ## from an OpenAPI document to a deployed service, live (KEEP=1 leaves it running)
 	@.venv/bin/python examples/demo.py
