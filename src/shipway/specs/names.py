@@ -90,8 +90,8 @@ def pascal(text: str) -> str:
 def singular(text: str) -> str:
     """One of what a plural English word names; unchanged when it is no plural."""
     for ending, replacement in _PLURALS:
-        if text.endswith(ending) and len(text) > len(ending):
-            return text[: -len(ending)] + replacement
+        if text.endswith(ending):
+            return text[: -len(ending)] + replacement or text
     return text
 
 

@@ -106,6 +106,7 @@ class Operations:
         where = place(operation.path)
         entity = parent_of(where.collection, self._entities)
         if entity is None:
+            body(self._document, operation)  # says so itself when the body is no JSON
             raise NotPlannable(
                 "it is an action, or shows something that is not kept as rows of its own"
             )
