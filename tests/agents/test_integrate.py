@@ -275,9 +275,9 @@ from shipway.config import Settings
 from shipway.contracts.envelope import Task
 from shipway.contracts.integrate import IntegrateRequest
 from shipway.store.artifacts import ArtifactStore
-from shipway.workspace import repository
+from shipway.workspace import publishing
 given = json.loads(sys.stdin.read())
-module = {{"integrate": integrate, "repository": repository}}[given["module"]]
+module = {{"integrate": integrate, "publishing": publishing}}[given["module"]]
 def die(*a, **k):
     os.kill(os.getpid(), signal.SIGKILL)
 real = getattr(module, given["name"])
@@ -304,8 +304,9 @@ integrate.Integrate(test_integrate.judge).perform(request, desk)
     [
         ("integrate", "_write_down", "before", False),
         ("integrate", "publish", "before", False),
-        ("repository", "_take_objects", "after", False),
-        ("repository", "_swap", "after", True),
+        ("publishing", "_take_objects", "after", False),
+        ("publishing", "_write_journal", "after", False),
+        ("publishing", "_swap", "after", True),
         ("integrate", "publish", "after", True),
     ],
 )

@@ -178,7 +178,7 @@ open("a.txt", "w").write("honest\\n")
     assert hub.show(capture.commit, "a.txt") == b"honest\n"
     assert capture.files == 2
     assert list(proof.iterdir()) == []
-    assert git(hub.path, "for-each-ref", "--format=%(refname)") == "refs/shipway/seed"
+    assert git(hub.path, "for-each-ref", "--format=%(refname)") == f"refs/shipway/{base}"
 
 
 def test_the_hub_cannot_be_written_from_a_workspace(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from gitcalls import ENVIRONMENT, git
 from shipway.errors import ConflictError, RepositoryError
+from shipway.workspace import publishing
 from shipway.workspace.git import (
     Hub,
     create_repository,
@@ -328,27 +330,116 @@ def test_a_new_repository_shows_its_files(tmp_path: Path) -> None:
         create_repository(place, "main")
 
 
-def test_an_interrupted_publish_is_completed(
-    repository: Path, candidate: tuple[Hub, str, str]
+def test_a_tree_that_changes_at_the_last_moment_is_left_alone(
+    repository: Path, candidate: tuple[Hub, str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub, base, new = candidate
-    git(repository, "fetch", "--quiet", str(hub.path), new)
-    git(repository, "update-ref", "refs/heads/main", new, base)
+    swap = publishing._swap
+
+    def while_swapping(*given: object) -> None:
+        swap(*given)
+        (repository / "a.txt").write_text("my own\n")
+
+    monkeypatch.setattr(publishing, "_swap", while_swapping)
+    with pytest.raises(RepositoryError, match="changed while the branch was to move"):
+        publish(hub, repository, "main", new, base)
+    assert git(repository, "rev-parse", "main") == base
+    assert (repository / "a.txt").read_text() == "my own\n"
+    assert git(repository, "status", "--porcelain") == "M a.txt"
+
+
+@pytest.fixture
+def cut_off(
+    repository: Path, candidate: tuple[Hub, str, str], monkeypatch: pytest.MonkeyPatch
+) -> tuple[Hub, str, str]:
+    """A publish that ended between moving the branch and bringing the work tree along."""
+    hub, base, new = candidate
+
+    def die(*given: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(publishing._WorkTree, "follow", die)
+        with pytest.raises(KeyboardInterrupt):
+            publish(hub, repository, "main", new, base)
+    assert git(repository, "rev-parse", "main") == new
     assert git(repository, "status", "--porcelain") != ""
+    return candidate
+
+
+def test_an_interrupted_publish_is_completed(
+    repository: Path, cut_off: tuple[Hub, str, str]
+) -> None:
+    hub, base, new = cut_off
     publish(hub, repository, "main", new, base)
     assert git(repository, "status", "--porcelain") == ""
     assert (repository / "a.txt").read_text() == "two\n"
+    assert list((repository / ".git").glob("shipway*")) == []
+
+
+def test_an_interrupted_publish_is_completed_by_the_next_run(
+    repository: Path, cut_off: tuple[Hub, str, str], tmp_path: Path
+) -> None:
+    hub, _, new = cut_off
+    space = hub.checkout(new, tmp_path / "next")
+    (space.path / "next.txt").write_text("next\n")
+    following = hub.capture(space, "feat: next", new).commit
+    publish(hub, repository, "main", following, new)
+    assert git(repository, "status", "--porcelain") == ""
+    assert (repository / "next.txt").read_text() == "next\n"
 
 
 def test_settling_leaves_alone_what_a_person_did(
+    repository: Path, cut_off: tuple[Hub, str, str]
+) -> None:
+    (repository / "a.txt").write_text("my own\n")
+    assert settle(repository) == [repository]
+    assert (repository / "a.txt").read_text() == "my own\n"
+
+
+def test_a_revert_that_is_about_to_be_committed_is_not_taken_for_ours(
     repository: Path, candidate: tuple[Hub, str, str]
 ) -> None:
     hub, base, new = candidate
-    git(repository, "fetch", "--quiet", str(hub.path), new)
-    git(repository, "update-ref", "refs/heads/main", new, base)
-    (repository / "a.txt").write_text("my own\n")
-    assert settle(repository, "main") == [repository]
-    assert (repository / "a.txt").read_text() == "my own\n"
+    publish(hub, repository, "main", new, base)
+    git(repository, "revert", "--no-commit", new)
+    before = git(repository, "status", "--porcelain")
+    publish(hub, repository, "main", new, base)
+    assert settle(repository) == []
+    assert git(repository, "status", "--porcelain") == before
+
+
+def test_many_publish_at_once_and_none_is_lost(
+    repository: Path, candidate: tuple[Hub, str, str], tmp_path: Path
+) -> None:
+    hub, base, _ = candidate
+    done: list[str] = []
+
+    def work(number: int) -> None:
+        space = hub.checkout(base, tmp_path / f"many-{number}")
+        (space.path / f"file-{number}.txt").write_text("x\n")
+        commit = hub.capture(space, f"feat: {number}", base).commit
+        given = {"base": base, "commit": commit, "strategy": "merge", "message": f"feat: {number}"}
+        while True:
+            onto = tip(repository, "main")
+            if onto is not None and not hub.has(onto):
+                hub.seed(repository, onto)
+            try:
+                publish(hub, repository, "main", hub.combine(onto=onto, **given), onto)
+            except ConflictError:
+                continue
+            done.append(commit)
+            return
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(done) == 4
+    assert len(list(repository.glob("file-*.txt"))) == 4
+    assert git(repository, "status", "--porcelain") == ""
+    assert git(repository, "rev-list", "--count", "--first-parent", f"{base}..main") == "4"
 
 
 def test_a_run_is_found_by_its_trailer(repository: Path, candidate: tuple[Hub, str, str]) -> None:

@@ -102,7 +102,7 @@ class Integrate:
         if made is None:
             return None
         desk.say("an earlier attempt has merged it already")
-        for left in settle(repository, request.target):
+        for left in settle(repository):
             desk.say(f"the work tree {left} has changes of its own and was left alone")
         if not hub.has(made):
             hub.seed(repository, made)

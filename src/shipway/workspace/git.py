@@ -1,15 +1,8 @@
 """Git as the rest of Shipway sees it: hubs, workspaces, and the user's repository."""
 
 from shipway.workspace.hub import Capture, Hub, Strategy, Workspace
-from shipway.workspace.repository import (
-    RepositoryFacts,
-    create_repository,
-    inspect,
-    integrated,
-    publish,
-    settle,
-    tip,
-)
+from shipway.workspace.publishing import create_repository, publish, settle
+from shipway.workspace.repository import RepositoryFacts, inspect, integrated, tip
 
 __all__ = [
     "Capture",

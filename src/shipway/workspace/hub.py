@@ -91,7 +91,7 @@ class Hub:
             "--no-write-fetch-head",
             "--no-auto-maintenance",
             git("rev-parse", "--absolute-git-dir", cwd=repository).stdout.decode().strip(),
-            f"+{commit}:refs/shipway/seed",
+            f"+{commit}:refs/shipway/{commit}",
             git_dir=self.path,
             expect=(0, 1, 128),
         )
