@@ -30,8 +30,8 @@ ROOT = Path(__file__).resolve().parents[2]
         (["release", "stop"], "say what to stop", "shipway release list"),
     ],
 )
-def test_a_usage_error_names_the_fault_and_the_next_step(shipway, words, message, hint):
-    done = shipway(*words)
+def test_a_usage_error_names_the_fault_and_the_next_step(here, words, message, hint):
+    done = here(*words)
     assert done.returncode == 2
     assert done.stdout == ""
     assert message in done.stderr

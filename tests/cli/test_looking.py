@@ -25,81 +25,85 @@ stages:
 """
 
 
-def test_the_built_in_pipelines_are_listed(shipway):
-    text = shipway("pipeline", "list").stdout
+def test_the_built_in_pipelines_are_listed(here):
+    text = here("pipeline", "list").stdout
     assert text.splitlines()[0].split()[:2] == ["PIPELINE", "VERSION"]
     assert {line.split()[0] for line in text.splitlines()[1:]} == {"change", "service"}
-    rows = json.loads(shipway("pipeline", "list", "--json").stdout)
+    rows = json.loads(here("pipeline", "list", "--json").stdout)
     assert {row["name"] for row in rows} == {"change", "service"}
     assert all(len(row["digest"]) == 64 for row in rows)
 
 
-def test_pipelines_of_the_repository_are_listed_also_one_that_cannot_be_used(shipway, tmp_path):
+def test_pipelines_of_the_repository_are_listed_also_one_that_cannot_be_used(
+    here, tmp_path, monkeypatch
+):
     folder = tmp_path / ".shipway" / "pipelines"
     folder.mkdir(parents=True)
     (folder / "bad.yaml").write_text(BAD)
-    done = shipway("pipeline", "list", cwd=tmp_path)
+    monkeypatch.chdir(tmp_path)
+    done = here("pipeline", "list")
     assert done.returncode == 0
     assert "not usable" in done.stdout
     assert "service" in done.stdout
 
 
-def test_every_fault_of_a_pipeline_has_its_line_and_remedy(shipway, tmp_path):
+def test_every_fault_of_a_pipeline_has_its_line_and_remedy(here, tmp_path):
     path = tmp_path / "bad.yaml"
     path.write_text(BAD)
-    done = shipway("pipeline", "validate", str(path))
+    done = here("pipeline", "validate", str(path))
     assert done.returncode == 1
     assert f"{path}:5: there is no capability `plann`\n  did you mean `plan`?" in done.stdout
     assert f"{path}:6: " in done.stdout
-    found = json.loads(shipway("pipeline", "validate", str(path), "--json").stdout)
+    found = json.loads(here("pipeline", "validate", str(path), "--json").stdout)
     assert found["valid"] is False
     assert {"file", "line", "message", "remedy"} <= set(found["faults"][0])
-    good = shipway("pipeline", "validate", "service", "change", "--json")
+    good = here("pipeline", "validate", "service", "change", "--json")
     assert (good.returncode, json.loads(good.stdout)) == (0, {"valid": True, "faults": []})
 
 
-def test_a_pipeline_that_is_not_there_is_not_found(shipway):
-    done = shipway("pipeline", "show", "servise")
+def test_a_pipeline_that_is_not_there_is_not_found(here):
+    done = here("pipeline", "show", "servise")
     assert done.returncode == 6
     assert "did you mean `service`?" in done.stderr
-    assert shipway("pipeline", "validate", "./no.yaml").returncode == 6
+    assert here("pipeline", "validate", "./no.yaml").returncode == 6
 
 
-def test_a_pipeline_is_shown_and_drawn_in_every_form(shipway):
-    assert "capability: plan" in shipway("pipeline", "show", "service").stdout
-    shown = json.loads(shipway("pipeline", "show", "service", "--json").stdout)
+def test_a_pipeline_is_shown_and_drawn_in_every_form(here):
+    assert "capability: plan" in here("pipeline", "show", "service").stdout
+    shown = json.loads(here("pipeline", "show", "service", "--json").stdout)
     assert shown["stages"][0]["id"] == "plan"
-    text = shipway("pipeline", "graph", "service").stdout
-    assert text == shipway("pipeline", "graph", "service", "--text").stdout
+    text = here("pipeline", "graph", "service").stdout
+    assert text == here("pipeline", "graph", "service", "--text").stdout
     assert "validate" in text
-    assert shipway("pipeline", "graph", "service", "--mermaid").stdout.startswith("flowchart")
-    graph = json.loads(shipway("pipeline", "graph", "service", "--json").stdout)
+    assert here("pipeline", "graph", "service", "--mermaid").stdout.startswith("flowchart")
+    graph = json.loads(here("pipeline", "graph", "service", "--json").stdout)
     assert {"from": "plan", "to": "scaffold", "on": "success"} in graph["edges"]
 
 
-def test_the_doctor_tries_the_fence_and_names_what_it_found(shipway):
-    done = shipway("doctor", "--json")
+def test_the_doctor_tries_the_fence_and_names_what_it_found(here):
+    done = here("doctor", "--json")
     found = {one["name"]: one for one in json.loads(done.stdout)}
     assert found["git"]["status"] == "pass"
     assert found["fence"]["summary"]
     failed = any(one["status"] == "fail" for one in found.values())
     assert done.returncode == (1 if failed else 0)
-    text = shipway("doctor").stdout
+    text = here("doctor").stdout
     assert " fence" in text
     assert text.rstrip().splitlines()[-1].endswith(" fail")
 
 
-def test_the_doctor_says_what_to_do_when_something_is_missing(shipway, tmp_path):
+def test_the_doctor_says_what_to_do_when_something_is_missing(here, tmp_path, monkeypatch):
     tools = tmp_path / "bin"
     tools.mkdir()
-    done = shipway("doctor", env={"PATH": str(tools)})
+    monkeypatch.setenv("PATH", str(tools))
+    done = here("doctor")
     assert done.returncode == 1
     assert "fail git" in done.stdout
     assert "install" in done.stdout
 
 
-def test_settings_are_shown_with_where_they_come_from(shipway, home):
-    rows = {row["name"]: row for row in json.loads(shipway("config", "show", "--json").stdout)}
+def test_settings_are_shown_with_where_they_come_from(here, home):
+    rows = {row["name"]: row for row in json.loads(here("config", "show", "--json").stdout)}
     assert rows["home"]["value"] == str(home)
     assert rows["home"]["source"] == "environment"
     assert rows["fence"] | {"value": None} == {
@@ -109,12 +113,12 @@ def test_settings_are_shown_with_where_they_come_from(shipway, home):
         "source": "default",
         "description": rows["fence"]["description"],
     }
-    assert "SHIPWAY_HOME" in shipway("config", "show").stdout
+    assert "SHIPWAY_HOME" in here("config", "show").stdout
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_scripts_are_printed(shipway, shell):
-    text = shipway("completion", shell).stdout
+def test_completion_scripts_are_printed(here, shell):
+    text = here("completion", shell).stdout
     assert "_SHIPWAY_COMPLETE" in text
     if path := shutil.which(shell):
         subprocess.run([path, "-n", "-c", text], check=True, timeout=10)

@@ -47,37 +47,37 @@ def answers(port: int) -> bool:
         connection.close()
 
 
-def test_releases_are_listed_viewed_rolled_back_and_stopped(shipway, releases):
-    rows = json.loads(shipway("release", "list", "--json").stdout)
+def test_releases_are_listed_viewed_rolled_back_and_stopped(here, releases):
+    rows = json.loads(here("release", "list", "--json").stdout)
     assert [row["status"] for row in rows] == ["live", "standby"]
     newest, oldest = rows
-    text = shipway("release", "list").stdout
+    text = here("release", "list").stdout
     assert text.splitlines()[0].split()[:3] == ["RELEASE", "SERVICE", "STATE"]
     assert "live" in text
     assert answers(newest["port"])
 
-    viewed = json.loads(shipway("release", "view", "demo", "--json").stdout)
+    viewed = json.loads(here("release", "view", "demo", "--json").stdout)
     assert viewed["id"] == newest["id"]
-    assert "health" in shipway("release", "view", newest["id"][:8]).stdout
+    assert "health" in here("release", "view", newest["id"][:8]).stdout
 
-    back = shipway("release", "rollback", "demo")
+    back = here("release", "rollback", "demo")
     assert (back.returncode, oldest["id"] in back.stdout) == (0, True)
-    assert json.loads(shipway("release", "view", "demo", "--json").stdout)["id"] == oldest["id"]
+    assert json.loads(here("release", "view", "demo", "--json").stdout)["id"] == oldest["id"]
 
-    stopped = shipway("release", "stop", "demo")
+    stopped = here("release", "stop", "demo")
     assert stopped.stdout == f"demo {oldest['id']} stopped\n"
     assert not answers(newest["port"])
-    assert json.loads(shipway("release", "stop", "--all", "--json").stdout) == []
+    assert json.loads(here("release", "stop", "--all", "--json").stdout) == []
 
 
-def test_a_release_that_is_not_there_says_which_may_have_been_meant(shipway, releases):
-    done = shipway("release", "stop", "dmeo")
+def test_a_release_that_is_not_there_says_which_may_have_been_meant(here, releases):
+    done = here("release", "stop", "dmeo")
     assert done.returncode == 6
     assert "did you mean demo?" in done.stderr
-    assert shipway("release", "rollback", "dmeo").returncode == 6
+    assert here("release", "rollback", "dmeo").returncode == 6
 
 
-def test_with_nothing_deployed_the_lists_are_empty_and_say_so(shipway):
-    assert json.loads(shipway("release", "list", "--json").stdout) == []
-    assert "nothing is deployed" in shipway("release", "list").stderr
-    assert shipway("release", "view", "x").returncode == 6
+def test_with_nothing_deployed_the_lists_are_empty_and_say_so(here):
+    assert json.loads(here("release", "list", "--json").stdout) == []
+    assert "nothing is deployed" in here("release", "list").stderr
+    assert here("release", "view", "x").returncode == 6
