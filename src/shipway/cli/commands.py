@@ -8,9 +8,15 @@ from shipway import __version__
 from shipway.cli.command import Group, Lazy, speaks
 from shipway.cli.output import Output
 
-RUNS, ASKS, REST = "Runs", "What waits for you", "Pipelines, releases and this installation"
+CHECKS, RUNS, ASKS, REST = (
+    "Changes",
+    "Runs",
+    "What waits for you",
+    "Pipelines, releases and this installation",
+)
 
 TABLE = {
+    "check": Lazy("shipway.cli.check:check", CHECKS, "Judge a change before it is merged."),
     "run": Lazy(
         "shipway.cli.run:run", RUNS, "Start a run; list, view, watch, resume, cancel runs."
     ),
@@ -36,6 +42,7 @@ TABLE = {
 }
 
 EXAMPLES = (
+    "shipway check",
     "shipway run --spec api.yaml --into ./service",
     "shipway run --repo . --requirement @ticket.md --patch fix.patch",
     "shipway run list",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import configparser
 import tomllib
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Literal
 
 from shipway.contracts.change_plan import ChangePlan
@@ -84,7 +84,7 @@ def python_files(tree: Path) -> list[Path]:
     return sorted(found)
 
 
-def is_test(path: Path) -> bool:
+def is_test(path: PurePath) -> bool:
     """Tests assert, start processes and hold made-up passwords by their nature."""
     name = path.name
     placed = bool({"tests", "test"} & set(path.parts[:-1]))

@@ -1,0 +1,120 @@
+"""What is said about a check, as lines: the verdicts, each failure with how to repeat it, the outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from shipway.cli.lines import Line, Part
+from shipway.cli.output import clean, one_line
+from shipway.cli.runtext import mark, word
+from shipway.cli.words import duration
+from shipway.contracts.check import CheckReport, Outcome
+from shipway.contracts.evidence import GateEvidence
+from shipway.contracts.model import ArtifactRef
+from shipway.domain.gates import Enforcement, Verdict
+from shipway.errors import NotFoundError
+from shipway.gates.failure import tail
+
+_STYLES = {
+    Outcome.ACCEPTED: "bold green",
+    Outcome.REJECTED: "bold red",
+    Outcome.NOTHING: "bold yellow",
+    Outcome.PERSON: "bold yellow",
+}
+_LOG_LINES = 12
+_FINDINGS = 5
+
+Read = Callable[[ArtifactRef], bytes]
+
+
+def seconds(one: GateEvidence) -> float:
+    return (
+        datetime.fromisoformat(one.ended_at) - datetime.fromisoformat(one.started_at)
+    ).total_seconds()
+
+
+def streamed(one: GateEvidence, *, unicode: bool) -> Line:
+    """One gate, as soon as it has judged."""
+    verdict = one.verdict.value
+    return [
+        mark(verdict, unicode=unicode),
+        Part(one.gate, "", 13),
+        word(verdict, 8),
+        Part(f"{duration(seconds(one)):>7}  ", "dim"),
+        Part(one_line(one.summary)),
+        Part("  (advisory)" if one.enforcement is Enforcement.ADVISORY else "", "red"),
+    ]
+
+
+def lines(report: CheckReport, read: Read, *, unicode: bool) -> Iterator[Line]:
+    """The whole report for a person."""
+    yield [Part("head  ", "dim"), Part(one_line(report.head.said))]
+    yield [Part("base  ", "dim"), Part(one_line(report.base.said))]
+    yield [
+        Part("claim ", "dim"),
+        Part(
+            f"{report.claim.value} ({report.claimed_by}), policy: {one_line(report.policy.source)}"
+        ),
+    ]
+    for note in report.notes:
+        yield [Part("note  ", "dim"), Part(one_line(note), "yellow")]
+    yield []
+    for one in report.evidence:
+        yield streamed(one, unicode=unicode)
+    for left in report.selections:
+        if not left.selected:
+            yield [
+                Part("", "", 3), Part(left.gate, "dim", 13), Part("n/a      ", "dim"),
+                Part(f"{'':7} {one_line(left.reason)}", "dim"),
+            ]  # fmt: skip
+    for one in report.evidence:
+        if one.verdict is not Verdict.PASS:
+            yield from failure(one, read)
+    yield from decisions(report)
+    yield []
+    yield [
+        Part(f"{report.outcome.value}", _STYLES[report.outcome]),
+        Part(f"  {one_line(report.summary)}  "),
+        Part(f"({duration(report.seconds)})", "dim"),
+    ]
+    for command in report.next:
+        yield [Part("next: ", "dim"), Part(one_line(command))]
+
+
+def failure(one: GateEvidence, read: Read) -> Iterator[Line]:
+    """What failed, the end of its log, and the one command that repeats it."""
+    yield []
+    yield [Part(f"{one.gate} {one.verdict.value}", "bold"), Part(f"  {one_line(one.summary)}")]
+    for found in one.findings[:_FINDINGS]:
+        where = f"{found.path}:{found.line}" if found.line else found.path or ""
+        yield [
+            Part(f"    {one_line(where)}  ", "cyan"),
+            Part(one_line(f"{found.rule} {found.message}")),
+        ]
+    if len(one.findings) > _FINDINGS:
+        yield [Part(f"    and {len(one.findings) - _FINDINGS} more", "dim")]
+    for line in log_lines(one, read):
+        yield [Part(f"  | {clean(line)}", "dim")]
+    command = next((found.reproduce for found in one.findings if found.reproduce), one.reproduce)
+    if command:
+        yield [Part("    repeat it: ", "dim"), Part(one_line(command), "bold")]
+
+
+def log_lines(one: GateEvidence, read: Read) -> list[str]:
+    """The last lines of the gate's log; static tools say all in their findings."""
+    if one.log is None or (one.findings and one.gate not in {"tests", "build"}):
+        return []
+    try:
+        return tail(read(one.log)).splitlines()[-_LOG_LINES:]
+    except NotFoundError:
+        return ["(the log is gone)"]
+
+
+def decisions(report: CheckReport) -> Iterator[Line]:
+    """What a person has to decide, and how."""
+    for one in report.decisions:
+        yield []
+        yield [Part("decide  ", "bold yellow"), Part(one_line(one.question))]
+        for way in one.how:
+            yield [Part(f"    {one_line(way)}")]
