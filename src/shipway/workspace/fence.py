@@ -81,7 +81,7 @@ class Fence:
         self._why_weak = ""
 
     def probe(self) -> FenceReport:
-        """Which walls really stand here; tried once per process, with real commands."""
+        """Which walls really stand here; tried once by each fence, with a real command."""
         with self._lock:
             if self._probed is None:
                 self._probed = self._try_walls()
