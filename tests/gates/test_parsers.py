@@ -42,6 +42,7 @@ RUFF = [
     }
 ]
 MYPY = b'{"file": "a.py", "line": 9, "column": 1, "message": "no", "code": "attr", "severity": "error"}\n'
+CHECKED = b"a.py:9: error: no [attr]\nFound 1 error in 1 file (checked 4 source files)\n"
 BANDIT = {
     "errors": [],
     "metrics": {"./a.py": {"loc": 3}, "_totals": {"loc": 3}},
@@ -96,7 +97,7 @@ READERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {
     "ruff": (lambda data: ruff.read(data, b"a.py\n", "/tree"), dumped(RUFF)),
     "bandit": (lambda data: bandit.read(data, "/tree"), dumped(BANDIT)),
     "secrets": (lambda data: secrets.read(data, "/", "/tree"), dumped(SECRETS)),
-    "mypy": (lambda data: mypy.read(data, b"1 total\n1 a\n", "/tree"), MYPY),
+    "mypy": (lambda data: mypy.read(data, CHECKED, "/tree"), MYPY),
     "tests": (lambda data: tests.read(data, dumped(COUNT), None), SUITE),
     "schemathesis": (lambda data: schemathesis.read(data, FAULTS), dumped(API)),
     "faults": (lambda data: schemathesis.read(dumped(API), data), FAULTS),
@@ -132,7 +133,7 @@ def test_garbage_is_unreadable_or_says_nothing(name: str, data: bytes) -> None:
     except UnreadableReportError:
         return
     # Some formats are a list of findings: an empty one is a report, and finds nothing.
-    assert name in {"ruff", "mypy", "summary"}
+    assert name in {"ruff", "summary"}
     assert isinstance(found, Reading)
     assert name == "summary" or not found.findings
 
@@ -213,6 +214,20 @@ def test_branches_are_measured_and_impossible_coverage_is_unreadable() -> None:
     ):
         with pytest.raises(UnreadableReportError):
             coverage.read(dumped({"totals": {**COVERED["totals"], **wrong}}))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        b"",
+        b"Success: no issues found in 4 source files",
+        b"Found 1 error in 1 file (errors prevented",
+    ],
+)
+def test_findings_that_mypy_does_not_count_are_unreadable(words: bytes) -> None:
+    assert mypy.read(MYPY, CHECKED, "/tree").examined == 4
+    with pytest.raises(UnreadableReportError):
+        mypy.read(MYPY, words, "/tree")
 
 
 def test_a_file_that_bandit_could_not_read_is_no_evidence() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from candidates import change_plan
@@ -139,16 +138,6 @@ def test_a_bad_change_is_stopped_by_every_gate_at_once(validated, commit, base, 
     assert "QYLPMN5HNM4LZXCV" not in everything
 
 
-def test_a_second_copy_of_an_old_fault_is_new(validated, commit, base) -> None:
-    once = "def one() -> None:\n    unused = 1\n"
-    first = commit({"shop/__init__.py": once}, on=base)
-    second = commit({"shop/__init__.py": once + "\n\n" + once.replace("one", "two")}, on=first)
-    found = one(validated(second, on=first), "lint")
-    assert found.verdict is Verdict.FAIL
-    assert found.counts["known"] == 1
-    assert [finding.line for finding in found.findings if finding.rule == "F841"] == [6]
-
-
 # -- tests that cannot be believed ------------------------------------------------------------
 
 ONE = "def test_one():\n    assert True\n"
@@ -243,10 +232,10 @@ def test_coverage_below_the_projects_own_threshold_fails(tested) -> None:
 def test_tests_that_hang_are_stopped_with_all_they_started(tested) -> None:
     before = time.monotonic()
     hang = "import subprocess\ndef test_a():\n    subprocess.run(['setsid', 'sleep', '600'])\n"
-    found = tested({"test_a.py": hang}, limits=Limits(seconds=8))
+    found = tested({"test_a.py": hang}, limits=Limits(seconds=5))
     assert time.monotonic() - before < 40
     assert found.verdict is Verdict.ERROR
-    assert "stopped after 8 s" in found.summary
+    assert "stopped after 5 s" in found.summary
 
 
 def test_an_environment_that_cannot_be_built_leaves_the_others_judged(
@@ -315,12 +304,3 @@ def test_another_stack_without_a_test_command_never_passes(tested, test, why: st
     found = tested({"main.go": "package main\n"}, stack="unknown", test=test)
     assert found.verdict is Verdict.ERROR
     assert why in found.summary
-
-
-def test_nothing_is_left_in_the_tree_that_others_judge(panel, commit, tmp_path: Path) -> None:
-    writer = "import pathlib\n\n\ndef test_a():\n    pathlib.Path('left.py').write_text('import os\\n')\n"
-    made = commit({"test_a.py": writer})
-    judge = panel()
-    report = judge.validate(change_plan(made.commit), made.commit, made.tree, None)
-    assert passed(report)
-    assert not (judge.work / "candidate/tree/left.py").exists()

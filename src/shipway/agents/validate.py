@@ -66,7 +66,14 @@ class Validate:
         work = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=desk.work))
         work.chmod(0o755)
         return Panel(
-            hub, self.fence, self.environments, desk.artifacts, work, desk.cancel, desk.say
+            hub,
+            self.fence,
+            self.environments,
+            desk.artifacts,
+            work,
+            desk.cancel,
+            desk.say,
+            cache=desk.settings.cache / "mypy",
         )
 
 

@@ -31,7 +31,8 @@ class Bench:
 
     ``readable`` is what git needs to work in the tree, ``candidate`` the environment of the tree's
     own requirements, ``runner`` holds pytest and coverage for candidates that bring none;
-    ``unbuilt`` says why there is no ``candidate``; ``patience`` is what tests may use at most.
+    ``unbuilt`` says why there is no ``candidate``; ``patience`` is what tests may use at most; what
+    tools may remember of libraries is kept in ``cache``.
     """
 
     fence: Fence
@@ -44,6 +45,7 @@ class Bench:
     readable: tuple[Path, ...] = ()
     candidate: Environment | None = None
     unbuilt: ShipwayError | None = None
+    cache: Path | None = None
     runner: Environment | None = None
     patience: Limits = TESTS
     cancel: threading.Event = field(default_factory=threading.Event)

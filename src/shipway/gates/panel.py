@@ -42,6 +42,7 @@ class Panel:
     cancel: threading.Event
     say: Callable[[str], None]
     patience: Limits = TESTS
+    cache: Path | None = None
 
     def validate(self, plan: Plan, commit: str, tree: str, base: str | None) -> GateReport:
         """Every gate of the validate stage; raises only when the tools themselves cannot be had."""
@@ -104,6 +105,7 @@ class Panel:
             tree_id=tree,
             work=work,
             patience=self.patience,
+            cache=self.cache,
             cancel=self.cancel,
             say=self.say,
         )

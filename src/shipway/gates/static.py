@@ -56,7 +56,7 @@ def _decide(bench: Bench, record: Record, reading: Reading, known: int) -> GateE
     if reading.examined == 0:
         return evidence(bench, record, Verdict.ERROR, f"{record.tool} examined nothing", reading)
     blocking = [one for one in reading.findings if one.severity == "error"]
-    what = f"{reading.examined} {'modules' if record.tool == 'mypy' else 'files'}"
+    what = f"{reading.examined} files"
     old = f", {known} on the base already" if known else ""
     if not blocking:
         return evidence(bench, record, Verdict.PASS, f"{what}, nothing found{old}", reading)

@@ -1,7 +1,8 @@
-"""Mypy's JSON lines, and its line count report as the number of modules that it checked."""
+"""Mypy's JSON lines, and its summary in words as the number of files that it checked."""
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from shipway.contracts.evidence import Finding
@@ -17,6 +18,11 @@ from shipway.gates.parsers.reading import (
     text,
 )
 
+CLEAN = re.compile(r"Success: no issues found in (?P<files>\d{1,9}) source files?")
+FOUND = re.compile(
+    r"Found (?P<errors>\d{1,9}) errors? in \d{1,9} files? "
+    r"\(checked (?P<files>\d{1,9}) source files?\)"
+)
 SEVERITIES: dict[str, Literal["error", "warning", "note"]] = {
     "error": "error", "warning": "warning", "note": "note",
 }  # fmt: skip
@@ -45,16 +51,23 @@ def findings(data: bytes, root: str) -> list[Finding]:
     return found
 
 
-def modules(data: bytes) -> int:
-    """How many modules ``--linecount-report`` counted: one line each after the total."""
-    lines = decode(data).splitlines()
-    if not lines or not lines[0].endswith(" total"):
-        raise UnreadableReportError("mypy's line count report has no total")
-    return sum(1 for line in lines[1:] if line.strip())
+def summary(data: bytes) -> tuple[int, int]:
+    """Files checked and errors found, as the last line of mypy's report in words says."""
+    last = next(iter(reversed(decode(data).strip().splitlines())), "")
+    found = CLEAN.fullmatch(last)
+    if found:
+        return int(found["files"]), 0
+    found = FOUND.fullmatch(last)
+    if not found:
+        raise UnreadableReportError("mypy does not say how many files it checked")
+    return int(found["files"]), int(found["errors"])
 
 
-def read(report: bytes, counted: bytes, root: str) -> Reading:
+def read(report: bytes, words: bytes, root: str) -> Reading:
+    """The findings, which must be as many as mypy's own summary counts."""
     found = findings(report, root)
     errors = sum(1 for one in found if one.severity == "error")
-    examined = modules(counted)
-    return Reading(examined, found, {"modules": examined, "errors": errors})
+    examined, counted = summary(words)
+    if errors != counted:
+        raise UnreadableReportError("mypy's report and its summary count different errors")
+    return Reading(examined, found, {"files": examined, "errors": errors})

@@ -24,7 +24,7 @@ TOOL = "schemathesis"
 SEED = 20_240_501
 ENDS = frozenset({0, 1})
 BUDGET = 400
-FEWEST, MOST = 8, 40
+FEWEST, MOST = 8, 25
 JUDGING = Limits(seconds=600.0, memory_mb=3072, processes=128, output_mb=32)
 # What schemathesis takes for an answer to well-formed data, besides what the plan says of an operation.
 ACCEPTED = ["2xx", "3xx", "401", "403", "404", "409", "429", "5xx"]
