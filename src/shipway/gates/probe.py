@@ -1,0 +1,214 @@
+"""Runs a suite with pytest and says what became of each test, sealed with a key that came by stdin.
+
+A script, not a module: it is started as ``python -I probe.py`` by the candidate's Python, so it
+imports the standard library, pytest and coverage only, and takes what it needs of them before any
+code of the candidate runs. Each line of its report is sealed; a run that is ended before its time,
+or a report that somebody else writes, lacks the last line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import importlib.util
+import json
+import os
+import site
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+MESSAGE = 300
+OMITTED = ["tests/*", "*/tests/*", "test_*.py", "*/test_*.py", "conftest.py", "setup.py"]
+
+
+def writer(path: str, key: bytes) -> Callable[..., None]:
+    """What writes sealed lines. All of it is bound here, before anything can be patched."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    write, encode, new, sha256, owner = os.write, json.dumps, hmac.new, hashlib.sha256, os.getpid()
+    getpid = os.getpid
+    count = 0
+
+    def tell(kind: str, **facts: Any) -> None:
+        nonlocal count
+        if getpid() != owner:  # a test that forked and came back here
+            return
+        count += 1
+        text = encode({"n": count, "kind": kind, **facts})
+        seal = new(key, text.encode(), sha256).hexdigest()
+        write(handle, f"{seal} {text}\n".encode())
+
+    return tell
+
+
+class Recorder:
+    """A plug-in that tells, for each test, what its call did and what was reported of it.
+
+    Registered first, its wrappers are the innermost: what a ``conftest.py`` makes of an outcome
+    comes after, and shows as a difference between the two.
+    """
+
+    def __init__(self, tell: Callable[..., None], only: set[str] | None, pytest: Any) -> None:
+        self.tell = tell
+        self.only = only
+        self.skips: tuple[Any, ...] = (pytest.skip.Exception,)
+        unittest = sys.modules.get("unittest")
+        if unittest is not None:
+            self.skips += (unittest.SkipTest,)
+        self.raw: dict[str, str] = {}
+
+    def pytest_collection_modifyitems(self, session: Any, config: Any, items: list[Any]) -> Any:
+        before = [one.nodeid for one in items]
+        yield
+        if self.only is not None:
+            dropped = [one for one in items if one.nodeid not in self.only]
+            items[:] = [one for one in items if one.nodeid in self.only]
+            before = [one for one in before if one in self.only]
+            if dropped:
+                config.hook.pytest_deselected(items=dropped)
+        after = [one.nodeid for one in items]
+        self.tell("collected", before=before, after=after)
+
+    def pytest_collectreport(self, report: Any) -> None:
+        if report.failed or report.skipped:
+            kind = "broken" if report.failed else "passed-over"
+            self.tell(kind, node=report.nodeid, message=_last(report.longrepr))
+
+    def pytest_runtest_logstart(self, nodeid: str, location: Any) -> None:
+        self.tell("start", node=nodeid)
+
+    def pytest_runtest_call(self, item: Any) -> Any:
+        outcome = yield
+        raised = outcome.excinfo
+        if raised is None:
+            self.raw[item.nodeid] = "passed"
+        else:
+            skipped = issubclass(raised[0], self.skips)
+            self.raw[item.nodeid] = "skipped" if skipped else "raised"
+
+    def pytest_runtest_makereport(self, item: Any, call: Any) -> Any:
+        yield
+        # unittest hands its errors over in here.
+        if (
+            call.when == "call"
+            and call.excinfo is not None
+            and self.raw.get(item.nodeid) == "passed"
+        ):
+            skipped = issubclass(call.excinfo.type, self.skips)
+            self.raw[item.nodeid] = "skipped" if skipped else "raised"
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        expected = hasattr(report, "wasxfail")
+        if report.when == "call" or report.outcome != "passed":
+            self.tell(
+                "report",
+                node=report.nodeid,
+                when=report.when,
+                outcome=report.outcome,
+                raw=self.raw.get(report.nodeid) if report.when == "call" else None,
+                xfail=expected,
+                message=_last(report.longrepr) if report.outcome != "passed" else "",
+            )
+
+
+def wrapped(pytest: Any) -> None:
+    """Old and new pytest both know this kind of wrapper."""
+    for name in (
+        "pytest_collection_modifyitems", "pytest_runtest_call", "pytest_runtest_makereport",
+    ):  # fmt: skip
+        first = name == "pytest_collection_modifyitems"
+        mark = pytest.hookimpl(hookwrapper=True, tryfirst=first)
+        setattr(Recorder, name, mark(getattr(Recorder, name)))
+
+
+def _last(longrepr: Any) -> str:
+    """What went wrong, in a line."""
+    if isinstance(longrepr, tuple):
+        return str(longrepr[-1])[:MESSAGE]
+    crash = getattr(longrepr, "reprcrash", None)
+    text = str(getattr(crash, "message", None) or longrepr or "")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    said = [line.removeprefix("E").strip() for line in lines if line.startswith("E ")]
+    if crash is not None:
+        return lines[0][:MESSAGE] if lines else ""
+    return (said or lines or [""])[-1][:MESSAGE]
+
+
+def options(tree: str) -> list[str]:
+    """What we add to the project's own options, after them: one process, every test, one order."""
+    added = [f"--rootdir={tree}", "-p", "no:cacheprovider", "--color=no", "--maxfail=0", "-q"]
+    added += ["--tb=short", "-o", "junit_family=xunit1"]
+    known = {
+        "pytest_cov": ["--no-cov"],
+        "xdist": ["-n0"],
+        "pytest_randomly": ["-p", "no:randomly"],
+        "pytest_random_order": ["-p", "no:random_order"],
+    }
+    for module, words in known.items():
+        if importlib.util.find_spec(module):
+            added += words
+    return added
+
+
+def measured(asked: dict[str, Any]) -> Any:
+    """Line coverage of the candidate's sources, when it is asked for."""
+    if not asked.get("coverage"):
+        return None
+    import coverage
+
+    cover = coverage.Coverage(
+        data_file=str(Path(asked["out"]) / "coverage.data"),
+        branch=True,
+        config_file=False,
+        source=asked["sources"],
+        omit=OMITTED,
+    )
+    cover.set_option("report:exclude_lines", ["if TYPE_CHECKING:", "raise NotImplementedError"])
+    cover.start()
+    return cover
+
+
+def finish(cover: Any, out: str) -> None:
+    import coverage
+
+    cover.stop()
+    try:
+        cover.json_report(outfile=str(Path(out) / "coverage.json"))
+    except coverage.exceptions.CoverageException as error:
+        sys.stderr.write(f"no coverage: {error}\n")
+
+
+def main() -> NoReturn:
+    asked = json.loads(sys.stdin.buffer.read())
+    quiet = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(quiet, 0)
+    os.close(quiet)
+    key = bytes.fromhex(asked.pop("key"))
+    if asked.get("overlay"):
+        site.addsitedir(asked["overlay"])
+    import pytest
+
+    tell = writer(asked["report"], key)
+    del key
+    sys.path[:0] = asked["paths"]
+    # Processes that the tests start find the candidate too.
+    os.environ["PYTHONPATH"] = os.pathsep.join(asked["paths"])
+    wrapped(pytest)
+    only = None if asked["only"] is None else set(asked["only"])
+    recorder = Recorder(tell, only, pytest)
+    cover = measured(asked)
+    run, version = pytest.main, pytest.__version__
+    leave = os._exit
+    code = int(run([*asked["words"], *options(asked["tree"])], plugins=[recorder]))
+    if cover is not None:
+        finish(cover, asked["out"])
+    tell("end", exit=code, pytest=version)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Threads and exit handlers of the candidate have no say in how this ends.
+    leave(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,202 @@
+"""Gate ``proof``: a fix or a feature is shown by a test that only passes because of the change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shipway.contracts.evidence import Finding, GateEvidence, Measurement
+from shipway.domain.gates import Enforcement, Verdict
+from shipway.domain.states import Claim
+from shipway.gates.cases import Pairing, pairing, plain
+from shipway.gates.comparison import Comparison
+from shipway.gates.gate import Gate
+from shipway.gates.look import Doubt, Record, evidence
+from shipway.gates.parsers.reading import Reading, short
+from shipway.gates.roles import Role
+from shipway.gates.suite import Suite, base_suite, describe, head_suite
+from shipway.gates.trees import new_tests_without_cause, parts, run, without_cause
+
+PROVEN = frozenset({Claim.FIX, Claim.FEATURE})
+SHOWN, CONFIRMED = 20, 50
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """``proving`` are red without the change and green with it; ``how`` each of them was red."""
+
+    proving: tuple[str, ...]
+    how: dict[str, str]
+    ran: int
+    decided: Suite
+    unsteady: tuple[str, ...] = ()
+
+
+def select(comparison: Comparison) -> tuple[bool, str]:
+    """Whether there is something to prove that tests of this stack can show."""
+    if not comparison.changes:
+        return False, "nothing changed"
+    if comparison.head.bench.project.stack != "python":
+        return False, "outcomes of single tests are known for Python only"
+    if comparison.policy.no_tests:
+        return False, f"the policy says there are no tests: {comparison.policy.no_tests}"
+    if comparison.claim in PROVEN:
+        return True, f"a {comparison.claim.value} is proven by a test"
+    return True, f"for a {comparison.claim.value} it is information"
+
+
+def judge(comparison: Comparison) -> GateEvidence:
+    """Red on the base, green on the head, and red again with the change to the source taken back."""
+    bench = comparison.head.bench
+    record = Record("proof", "pytest")
+    record.inputs["base"] = comparison.base.tree
+    known = parts(comparison)
+    needed = comparison.claim in PROVEN
+    if needed and not known.cause:
+        return evidence(
+            bench, record, Verdict.FAIL,
+            "nothing but tests was changed: there is no change that a test could prove",
+            Reading(examined=len(comparison.changes)),
+        )  # fmt: skip
+    head = head_suite(comparison)
+    describe(record, head)
+    if not head.whole:
+        return evidence(
+            bench, record, Verdict.FAIL, f"the head's tests: {head.why}", Reading(examined=head.ran)
+        )
+    proof = _by_tests(comparison, head) if known.testing else _by_old_failures(comparison, head)
+    describe(record, proof.decided)
+    record.outputs["head"] = head.digest
+    record.outputs["without the change"] = proof.decided.digest
+    return _decide(comparison, record, proof, needed=needed)
+
+
+def _decide(
+    comparison: Comparison, record: Record, proof: Proof, *, needed: bool
+) -> GateEvidence:  # fmt: skip
+    reading = Reading(
+        examined=proof.ran,
+        findings=_findings(proof),
+        counts={"proving": len(proof.proving), "run": proof.ran, "unsteady": len(proof.unsteady)},
+        measurements=[Measurement(name="proving tests", value=len(proof.proving), unit="tests")],
+    )
+    claim = comparison.claim.value
+    if proof.proving:
+        first = proof.proving[0]
+        said = f"{_many(len(proof.proving))} only with the change, such as {first}"
+        return evidence(comparison.head.bench, record, Verdict.PASS, said, reading)
+    if not needed:
+        said = f"no test depends on the change; a {claim} needs none"
+        return evidence(comparison.head.bench, record, Verdict.PASS, said, reading)
+    where = f"of {proof.ran} tests" if proof.ran else "no test"
+    why = "none" if proof.ran else "was run"
+    said = f"the {claim} is not proven: {where} {why} fails without the change and passes with it"
+    if not proof.ran:
+        said = f"the {claim} is not proven: no test belongs to it"
+    return evidence(comparison.head.bench, record, Verdict.FAIL, said, reading)
+
+
+def _many(count: int) -> str:
+    return f"{count} tests pass" if count > 1 else "1 test passes"
+
+
+def _findings(proof: Proof) -> list[Finding]:
+    """The proof itself, as notes with the command that shows it."""
+    shown = [
+        Finding(
+            rule="proving-test",
+            message=short(f"{node}: without the change {proof.how[node]}"),
+            path=node.split("::")[0],
+            severity="note",
+            reproduce=f"python -m pytest '{node}'",
+        )
+        for node in proof.proving[:SHOWN]
+    ]
+    return shown + [
+        Finding(
+            rule="unsteady-test",
+            message=short(f"{node}: failed without the change once and passed the next time"),
+            path=node.split("::")[0],
+            severity="warning",
+            reproduce=f"python -m pytest '{node}'",
+        )
+        for node in proof.unsteady
+    ]
+
+
+def _by_tests(comparison: Comparison, head: Suite) -> Proof:
+    """Tests that the change brings or changes, or whose ground it changes."""
+    known = parts(comparison)
+    red = new_tests_without_cause(comparison)
+    files = {one.path for one in known.tests}
+    asked = [one for one in sorted(head.passed) if known.support or one.split("::")[0] in files]
+    pairs = pairing(
+        comparison.base.bench.tree,
+        comparison.head.bench.tree,
+        known.testing,
+        lambda name: known.roles.of(name) in {Role.TEST, Role.SUPPORT},
+    )
+    how = {}
+    for node in asked:
+        reason = _red(node, red, pairs)
+        if reason:
+            how[node] = reason
+    return _confirmed(comparison, Proof(tuple(how), how, len(asked), red))
+
+
+def _red(node: str, red: Suite, pairs: Pairing) -> str | None:
+    """How a test is red without the change; None when it is not, or only its neighbours' import is."""
+    state = red.outcomes.get(node)
+    if state in {"failed", "error"}:
+        return f"it fails: {red.messages.get(node, state)}"
+    if state is not None:
+        return None
+    if red.hung == node:
+        return f"it does not end: {red.why}"
+    broken = next((said for place, said in red.broken.items() if _covers(place, node)), None)
+    if broken is not None:
+        # A test that was there before, word for word, says nothing when its file does not load.
+        return f"its file does not load: {broken}" if plain(node) in pairs.fresh else None
+    return "it does not exist" if red.whole and plain(node) in pairs.fresh else None
+
+
+def _covers(place: str, node: str) -> bool:
+    """Whether a place that could not be collected, a file or a directory, holds the test."""
+    return place in {"", "."} or node == place or node.startswith((f"{place}::", f"{place}/"))
+
+
+def _confirmed(comparison: Comparison, proof: Proof) -> Proof:
+    """The same once more: a test that fails by chance proves nothing."""
+    failing = [one for one in proof.proving if proof.how[one].startswith("it fails")]
+    if not failing or len(failing) < len(proof.proving):
+        return proof
+    again = run(
+        comparison, without_cause(comparison), None,
+        bench=comparison.candidate(comparison.head), only=frozenset(failing[:CONFIRMED]),
+        say="the proving tests once more",
+    )  # fmt: skip
+    unsteady = again.passed
+    steady = tuple(one for one in proof.proving if one not in unsteady)
+    return Proof(steady, proof.how, proof.ran, proof.decided, tuple(sorted(unsteady)))
+
+
+def _by_old_failures(comparison: Comparison, head: Suite) -> Proof:
+    """No test was changed: then one that fails on the base may pass now."""
+    base = base_suite(comparison)
+    if not base.whole and not base.hung:
+        raise Doubt(f"the base's tests: {base.why}")
+    how = {
+        node: f"it fails: {base.messages.get(node, '')}"
+        for node in sorted(head.passed & base.having("failed", "error"))
+    }
+    return _confirmed(comparison, Proof(tuple(how), how, head.ran, base))
+
+
+GATE = Gate(
+    id="proof",
+    version=1,
+    cost=20.0,
+    enforcement=Enforcement.REQUIRED,
+    about="a fix or a feature is proven by a test that fails without the change and passes with it",
+    select=select,
+    judge=judge,
+)

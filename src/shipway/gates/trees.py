@@ -1,0 +1,122 @@
+"""The mixed trees that measure a change: the head's tests on the base's source, and the other way round."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shipway.gates.bench import Bench
+from shipway.gates.changes import Change
+from shipway.gates.comparison import Comparison
+from shipway.gates.roles import Role, Roles, having, paths, roles
+from shipway.gates.suite import Suite, head_suite, run_suite
+
+TESTING = (Role.TEST, Role.SUPPORT)
+# A test that hangs on one tree only should not hold everything up for as long as a whole suite may.
+LEAST_SECONDS, TIMES = 60.0, 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A change taken apart: ``tests`` are modules, ``support`` what they stand on."""
+
+    roles: Roles
+    tests: tuple[Change, ...]
+    support: tuple[Change, ...]
+    configuration: tuple[Change, ...]
+    source: tuple[Change, ...]
+    rest: tuple[Change, ...]
+
+    @property
+    def testing(self) -> tuple[Change, ...]:
+        return (*self.tests, *self.support)
+
+    @property
+    def cause(self) -> tuple[Change, ...]:
+        """What a fix consists of: its source and data, else whatever else it changed."""
+        return self.source or self.configuration or self.rest
+
+
+def parts(comparison: Comparison) -> Parts:
+    """The change by the roles of its files."""
+
+    def take_apart() -> Parts:
+        known, changes = roles(comparison), comparison.changes
+        tests = having(changes, known, Role.TEST)
+        support = tuple(one for one in having(changes, known, Role.SUPPORT) if one not in tests)
+        left = [one for one in changes if one not in tests and one not in support]
+        return Parts(
+            known,
+            tests,
+            support,
+            having(left, known, Role.CONFIGURATION),
+            having(left, known, Role.SOURCE, Role.OTHER),
+            having(left, known, Role.WORDS, Role.POLICY),
+        )
+
+    return comparison.once("parts", take_apart)
+
+
+def _at(changes: tuple[Change, ...], commit: str) -> Mapping[str, str | None]:
+    return dict.fromkeys(paths(changes), commit)
+
+
+def without_cause(comparison: Comparison) -> str:
+    """The head, but the change to the source alone is reverted: its tests lie on the base's source."""
+    cause = parts(comparison).cause
+    return comparison.once(
+        "tree:without-cause",
+        lambda: comparison.compose(comparison.head.commit, _at(cause, comparison.base.commit)),
+    )
+
+
+def with_old_tests(comparison: Comparison) -> str:
+    """The head's source under the base's tests, with what they stand on and their configuration."""
+    known = parts(comparison)
+    back = (*known.testing, *known.configuration)
+    return comparison.once(
+        "tree:old-tests",
+        lambda: comparison.compose(comparison.head.commit, _at(back, comparison.base.commit)),
+    )
+
+
+def run(
+    comparison: Comparison, commit: str, files: tuple[str, ...] | None, *, say: str, bench: Bench,
+    only: frozenset[str] | None = None,
+) -> Suite:  # fmt: skip
+    """A suite on a mixed tree, which may take some times as long as the head's own."""
+    usual = head_suite(comparison).seconds
+    seconds = min(bench.patience.seconds, max(LEAST_SECONDS, TIMES * usual))
+    place = comparison.fresh(bench, commit)
+    return run_suite(place, files=files, only=only, seconds=seconds, say=say)
+
+
+def new_tests_without_cause(comparison: Comparison) -> Suite:
+    """The head's changed tests where the change to the source is taken back."""
+    known = parts(comparison)
+    files = tuple(one.path for one in known.tests if not one.is_gone)
+    # Data or fixtures that changed can be anybody's.
+    chosen = files if files and not known.support else None
+    bench = comparison.candidate(comparison.head)
+    return comparison.once(
+        "suite:without-cause",
+        lambda: run(
+            comparison, without_cause(comparison), chosen,
+            bench=bench, say="the head's tests without the change to the source",
+        ),
+    )  # fmt: skip
+
+
+def old_tests(comparison: Comparison) -> Suite:
+    """The base's tests on the head's source: the changed ones, or all when their ground changed."""
+    known = parts(comparison)
+    files = tuple(one.before for one in known.tests if one.before)
+    chosen = None if known.support or known.configuration else files
+    bench = comparison.candidate(comparison.head)
+    return comparison.once(
+        "suite:old-tests",
+        lambda: run(
+            comparison, with_old_tests(comparison), chosen,
+            bench=bench, say="the base's tests on the head's source",
+        ),
+    )  # fmt: skip

@@ -1,0 +1,140 @@
+"""A fix or a feature counts only with a test that is red without the change and green with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from comparing import FIXED, GOLD, NEW_EDGE, SHOP, Maker
+
+from shipway.contracts.evidence import GateEvidence
+from shipway.domain.gates import Verdict
+from shipway.domain.states import Claim
+from shipway.gates import proof
+from shipway.gates.comparison import Comparison
+
+
+@pytest.fixture
+def compare(hub, fence, environments, shelf, tmp_path, commit) -> Callable[..., Comparison]:
+    return Maker(hub, fence, environments, shelf, tmp_path / "compared", commit)
+
+
+def judge(comparison: Comparison) -> GateEvidence:
+    selected, reason = proof.GATE.select(comparison)
+    assert selected, reason
+    return proof.GATE.judge(comparison)
+
+
+def proving(evidence: GateEvidence) -> set[str]:
+    return {
+        one.message.split(":: ")[0].split(": without")[0]
+        for one in evidence.findings
+        if one.rule == "proving-test"
+    }
+
+
+def test_a_test_that_fails_without_the_change_proves_it(compare) -> None:
+    seen = judge(compare(GOLD))
+    assert seen.verdict is Verdict.PASS
+    assert proving(seen) == {"tests/test_shop.py::test_edge"}
+    assert seen.counts == {"proving": 1, "run": 4, "unsteady": 0}
+    assert seen.examined == 4
+    assert seen.command[:3] == ["python", "-m", "pytest"]
+    assert seen.fence is not None
+    assert seen.findings[0].reproduce == "python -m pytest 'tests/test_shop.py::test_edge'"
+
+
+def test_a_fix_without_any_test_is_not_proven(compare) -> None:
+    base = {**SHOP, "tests/test_shop.py": SHOP["tests/test_shop.py"].replace("10, 10", "10, 9")
+            .replace("== 100", "== 90")}  # fmt: skip
+    seen = judge(compare({"shop.py": FIXED}, base=base))
+    assert seen.verdict is Verdict.FAIL
+    assert "not proven" in seen.summary
+
+
+def test_tests_without_the_change_prove_nothing(compare) -> None:
+    seen = judge(compare({"tests/test_shop.py": NEW_EDGE}))
+    assert seen.verdict is Verdict.FAIL
+    assert "nothing but tests" in seen.summary
+
+
+def test_a_test_that_passes_either_way_proves_nothing(compare) -> None:
+    weak = SHOP["tests/test_shop.py"].replace("(10, 10) == 100", "(10, 10)")
+    seen = judge(compare({"shop.py": FIXED, "tests/test_shop.py": weak}))
+    assert seen.verdict is Verdict.FAIL
+    assert seen.counts["proving"] == 0
+
+
+def test_a_test_of_something_new_proves_a_feature_but_its_old_neighbours_do_not(compare) -> None:
+    files = {
+        "shop.py": SHOP["shop.py"] + "\n\ndef tax(price):\n    return price // 5\n",
+        "tests/test_shop.py": SHOP["tests/test_shop.py"].replace(
+            "import shop\n", "import shop\nfrom shop import tax\n"
+        )
+        + "\n\ndef test_tax():\n    assert tax(10) == 2\n",
+    }
+    seen = judge(compare(files, claim=Claim.FEATURE))
+    assert seen.verdict is Verdict.PASS
+    assert proving(seen) == {"tests/test_shop.py::test_tax"}
+
+
+def test_each_parameter_is_a_test_and_unittest_is_run_too(compare) -> None:
+    test = """import unittest
+
+import pytest
+import shop
+
+
+@pytest.mark.parametrize(("count", "price"), [(1, 10), (9, 90), (10, 90)])
+def test_price(count, price):
+    assert shop.total(10, count) == price
+
+
+class Shop(unittest.TestCase):
+    def test_edge(self):
+        with self.subTest("ten"):
+            self.assertEqual(shop.total(10, 10), 90)
+
+    def test_name(self):
+        self.assertEqual(shop.name(), "shop")
+"""
+    seen = judge(
+        compare({"shop.py": FIXED, "tests/test_more.py": test, "tests/test_shop.py": NEW_EDGE})
+    )
+    assert seen.verdict is Verdict.PASS
+    assert proving(seen) == {
+        "tests/test_more.py::test_price[10-90]",
+        "tests/test_more.py::Shop::test_edge",
+        "tests/test_shop.py::test_edge",
+    }
+
+
+def test_a_test_that_hangs_without_the_change_proves_it(compare) -> None:
+    base = {
+        "loop.py": "def run():\n    while True:\n        pass\n",
+        "tests/test_a.py": "def test_a():\n    assert True is not False\n",
+    }
+    change = {
+        "loop.py": "def run():\n    return 1\n",
+        "tests/test_loop.py": "import loop\n\n\ndef test_run():\n    assert loop.run() == 1\n",
+    }
+    seen = judge(compare(change, base=base, seconds=6.0))
+    assert seen.verdict is Verdict.PASS
+    assert "does not end" in seen.findings[0].message
+
+
+def test_for_a_refactoring_it_is_information(compare) -> None:
+    change = {"shop.py": SHOP["shop.py"].replace("price * count * 90", "count * price * 90")}
+    seen = judge(compare(change, claim=Claim.REFACTOR))
+    assert seen.verdict is Verdict.PASS
+    assert "needs none" in seen.summary
+
+
+def test_an_existing_failure_that_passes_now_proves_a_fix(compare) -> None:
+    seen = judge(compare({"shop.py": FIXED}, base={**SHOP, "tests/test_shop.py": NEW_EDGE}))
+    assert seen.verdict is Verdict.PASS
+    assert proving(seen) == {"tests/test_shop.py::test_edge"}
+
+
+def test_no_change_is_nothing_to_judge(compare) -> None:
+    assert proof.GATE.select(compare({})) == (False, "nothing changed")
