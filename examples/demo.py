@@ -25,6 +25,7 @@ HOME, REPOSITORY = PLACE / "home", PLACE / "library"
 DOCUMENT = ROOT / "examples" / "library.openapi.yaml"
 SHIPWAY = Path(sys.executable).parent / "shipway"
 KEEP = os.environ.get("KEEP", "") not in {"", "0"}
+WIDTH = max(80, shutil.get_terminal_size((160, 24)).columns) - 24
 COLOUR = sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
 ENVIRONMENT = os.environ | {
@@ -45,8 +46,8 @@ def title(text: str) -> None:
 
 
 def shown(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 160 else f"{text[:157]}..."
+    text = "" if value is None else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= WIDTH else f"{text[: WIDTH - 3]}..."
 
 
 def coloured(status: int) -> str:
@@ -75,6 +76,14 @@ def shipway(*words: str) -> Any:
     return json.loads(done.stdout or "null")
 
 
+def library_key() -> str:
+    """The key that deploying made for the staff of the library; it is never printed."""
+    (file,) = HOME.glob("services/*/secrets.env")
+    name, _, key = file.read_text().strip().splitlines()[-1].partition("=")
+    expect("the secret's name", name, "LENDING_LIBRARY_LIBRARY_KEY")
+    return key.strip("'\"")
+
+
 class Service:
     """Talks to the deployed service and prints the talk."""
 
@@ -89,6 +98,7 @@ class Service:
         *,
         wanted: int,
         why: str = "",
+        key: str = "",
         **query: Any,
     ) -> Any:
         """Send a request, show it with its answer, and insist on the status."""
@@ -97,6 +107,8 @@ class Service:
         request = urllib.request.Request(  # noqa: S310 - a service of ours on this machine
             self.url + target, data, {"Content-Type": "application/json"}, method=method
         )
+        if key:
+            request.add_header("X-Library-Key", key)
         try:
             with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - as above
                 status, text = answer.status, answer.read()
@@ -123,7 +135,7 @@ def use(service: Service) -> None:
     expect("the stored title", book["title"], wizard["title"])
     expect("the default language", book["language"], "en")
     cosmos = wizard | {"isbn": "9780345539434", "title": "Cosmos", "author": "Carl Sagan"}
-    service.ask("POST", "/books", cosmos | {"genre": "science"}, wanted=201)
+    other = service.ask("POST", "/books", cosmos | {"genre": "science"}, wanted=201)
     service.ask("POST", "/books", wizard, wanted=409, why="this ISBN is there already")
     service.ask("POST", "/books", wizard | {"isbn": "123"}, wanted=422, why="no ISBN at all")
     expect("a book read again", service.ask("GET", f"/books/{book['id']}", wanted=200), book)
@@ -134,7 +146,12 @@ def use(service: Service) -> None:
     page = service.ask("GET", "/books", wanted=200, limit=1, offset=1, sort="title")
     expect("a page of one", (len(page["items"]), page["total"]), (1, 2))
     _lend(service, book["id"])
-    service.ask("DELETE", f"/books/{book['id']}", wanted=401, why="no library key")
+    gone = f"/books/{other['id']}"
+    service.ask("DELETE", gone, wanted=401, why="no library key")
+    service.ask("DELETE", gone, key=library_key(), wanted=204, why="with the key")
+    service.ask("GET", gone, wanted=404, why="it is gone")
+    kept = f"/books/{book['id']}"
+    service.ask("DELETE", kept, key=library_key(), wanted=409, why="it has loans")
 
 
 def _lend(service: Service, book: str) -> None:
