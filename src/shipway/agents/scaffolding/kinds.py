@@ -53,7 +53,7 @@ def annotation(plan: FieldPlan, use: Use, aliases: Aliases, classes: dict[str, s
         return aliases.name(Call("Annotated[", [bare, *extras], "]"), plan.attr)
     if isinstance(bare, Call):
         return aliases.name(bare, plan.attr)
-    return bare
+    return flat(bare)
 
 
 def _bare(plan: FieldPlan, use: Use, aliases: Aliases, classes: dict[str, str]) -> Part:
@@ -115,7 +115,7 @@ def _constraints(plan: FieldPlan, use: Use) -> list[Part]:
     elif plan.type == "object" and not plan.model:
         settings = _settings(min_length=limits.min_items, max_length=limits.max_items)
     elif plan.type == "any" and plan.json_schema:
-        return [json_code(plan.json_schema, "Fits(", ")")]
+        return [Call("Fits(", [json_code(plan.json_schema)], ")")]
     return [*([Call("Field(", settings, ")")] if settings else []), *found]
 
 

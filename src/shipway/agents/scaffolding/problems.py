@@ -40,6 +40,8 @@ class Problems:
         found: dict[str, Counter[int]] = {}
         for operation in operations:
             for kind, error in self.errors(operation).items():
+                if kind not in _possible(operation):
+                    continue
                 found.setdefault(kind, Counter())[error.status] += 1
         self.usual = {
             kind: found[kind].most_common(1)[0][0] if kind in found else status
@@ -73,6 +75,8 @@ class Problems:
         """What the operation says differently, as arguments of ``@answers``."""
         found: list[Part] = []
         for kind, error in self.errors(operation).items():
+            if kind not in _possible(operation):
+                continue
             shape = _shape(error)
             if shape != self.main:
                 found.append(f"{kind}=Answer({error.status}, {words.literal(self.shapes[shape])})")
@@ -103,6 +107,17 @@ class Problems:
             "media_type": words.literal(media_type),
             "body": lay(_body(members, fields, "return "), 4),
         }
+
+
+def _possible(operation: OperationPlan) -> set[str]:
+    """The kinds of problem that an operation can run into at all."""
+    places = {one.location for one in operation.parameters}
+    found = {"unauthorised", "not_found", "conflict", "reference", "unimplemented"}
+    if operation.behaviour == "unimplemented":
+        return found
+    found |= {"malformed", "invalid"} if operation.request_model else set()
+    found |= {"invalid"} if places & {"query", "header"} else set()
+    return found | ({"address"} if "path" in places else set())
 
 
 def _shape(error: ErrorPlan) -> Shape:

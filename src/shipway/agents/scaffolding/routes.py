@@ -7,7 +7,7 @@ from typing import Any
 
 from shipway.agents.scaffolding import words
 from shipway.agents.scaffolding.imports import Imports
-from shipway.agents.scaffolding.layout import Call, Part, lay
+from shipway.agents.scaffolding.layout import Call, Part, flat, lay
 from shipway.agents.scaffolding.names import Names, attribute, parameter, spoken
 from shipway.agents.scaffolding.problems import Problems
 from shipway.agents.scaffolding.security import Security
@@ -91,7 +91,7 @@ class Routes:
 
     def path(self, operation: OperationPlan) -> str:
         """The document's path with the names that the handler's arguments have."""
-        path = operation.path
+        path = words.reachable(operation.path)
         for one in operation.parameters:
             if one.location == "path":
                 path = path.replace(f"{{{one.field.name}}}", f"{{{parameter(one)}}}")
@@ -469,10 +469,10 @@ def _tree_call(head: str, name: str, values: dict[str, str], pages: list[dict[st
 
 def _keyword(name: str, value: Part) -> Part:
     if not name.isidentifier():
-        return f"**{{{words.literal(name)}: {value if isinstance(value, str) else value.flat()}}}"
-    if isinstance(value, str):
-        return f"{name}={value}"
-    return Call(f"{name}={value.head}", value.parts, value.tail)
+        return f"**{{{words.literal(name)}: {flat(value)}}}"
+    if isinstance(value, Call):
+        return Call(f"{name}={value.head}", value.parts, value.tail)
+    return f"{name}={flat(value)}"
 
 
 def media_class(media_type: str) -> str:

@@ -153,7 +153,7 @@ class RowMaking:
         return self.f_string(operation, values)
 
     def f_string(self, operation: OperationPlan, values: dict[str, str]) -> str:
-        path = self.names.plan.prefix + operation.path
+        path = self.names.plan.prefix + words.reachable(operation.path)
         used = False
 
         def put(match: re.Match[str]) -> str:

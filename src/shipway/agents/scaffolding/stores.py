@@ -447,7 +447,8 @@ class Finder:
         if sort.field.type == "array":
             lines = [f"order = [{constant}[one] for one in {value} or () if one in {constant}]"]
         elif len(default) == 1:
-            lines = [lay(Call(f"order = [{constant}.get(", [value, default[0]], ")]"), 4)]
+            known = Call(f"{constant}.get(", [value, default[0]], ")")
+            lines = [lay(Call("order = [", [known], "]"), 4)]
         else:
             lines = [f"order = [{constant}[{value}]] if {value} in {constant} else {start}"]
         if sort.field.type == "array" and default:

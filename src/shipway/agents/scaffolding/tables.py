@@ -7,7 +7,7 @@ from typing import Any
 
 from shipway.agents.scaffolding import words
 from shipway.agents.scaffolding.kinds import typed
-from shipway.agents.scaffolding.layout import Call, Part, lay
+from shipway.agents.scaffolding.layout import Call, Part, flat, lay
 from shipway.agents.scaffolding.names import Names, article, attribute, spoken
 from shipway.contracts.service_plan import ColumnPlan, EntityPlan, FieldPlan, UniqueRule
 
@@ -155,9 +155,9 @@ def _index(rule: Rule, table: tuple[str, ...]) -> Call:
 
 
 def _named(name: str, value: Part) -> Part:
-    if isinstance(value, str):
-        return f"{name}={value}"
-    return Call(f"{name}={value.head}", value.parts, value.tail)
+    if isinstance(value, Call):
+        return Call(f"{name}={value.head}", value.parts, value.tail)
+    return f"{name}={flat(value)}"
 
 
 def _mapped(names: Names, entity: EntityPlan, column: ColumnPlan) -> str:

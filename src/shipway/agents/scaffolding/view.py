@@ -32,7 +32,7 @@ def view(plan: ServicePlan, document: str) -> dict[str, Any]:
     table_view = _tables(names, stores)
     columns = set(table_view["columns"])
     return {
-        "project": _project(plan, names, document),
+        "project": _project(plan, names, document) | {"needs_jsonschema": "Fits" in used},
         "models": models,
         "stores": stores,
         "routes": routes,
@@ -92,7 +92,6 @@ def _project(plan: ServicePlan, names: Names, document: str) -> dict[str, Any]:
         "health": _free("/healthz", paths),
         "prefix": words.literal(plan.prefix),
         "has_prefix": bool(plan.prefix),
-        "needs_jsonschema": False,
     }
 
 

@@ -57,16 +57,16 @@ class Module:
         text = "\n".join(map(self._source, self.aliases.code))
         text += "\n".join(line for one in self.classes for line in one["fields"])
         text += "\n".join(one["base"] for one in self.classes)
-        return set(re.findall(r"[A-Za-z_]+", re.sub(r"r?\"[^\"\n]*\"", "", text)))
+        return set(_WORD.findall(re.sub(r"r?\"[^\"\n]*\"", "", text)))
 
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
 
 def _assigned(name: str, part: Part) -> Part:
-    if isinstance(part, str):
-        return f"{name} = {part}"
-    return Call(f"{name} = {part.head}", part.parts, part.tail)
+    if isinstance(part, Call):
+        return Call(f"{name} = {part.head}", part.parts, part.tail)
+    return f"{name} = {flat(part)}"
 
 
 class Wire:

@@ -78,6 +78,17 @@ def package(text: str) -> str:
     return name if name not in PACKAGES else f"{name}_service"
 
 
+def reachable(path: str) -> str:
+    """The path that clients ask for: they resolve ``.`` and ``..`` before they send it."""
+    parts: list[str] = []
+    for part in path.split("/"):
+        if part == "..":
+            parts = parts[:-1] if len(parts) > 1 else parts
+        elif part != ".":
+            parts.append(part)
+    return "/".join(parts) or "/"
+
+
 def plain(text: str) -> str:
     """One line of prose: no control, format or surrogate characters, no runs of blanks."""
     kept = "".join(
