@@ -35,13 +35,17 @@ def parse(words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_an_example_of_itself_that_parses(name):
+def test_every_command_has_an_example_of_itself_that_parses(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     examples = COMMANDS[name].examples
     assert any(f"shipway {name}" in example for example in examples)
     for example in examples:
         words = shlex.split(example.rpartition("| ")[2])
         assert words[0] == "shipway"
         words = words[1 : words.index(">")] if ">" in words else words[1:]
+        for word in words:
+            if word.endswith((".patch", ".yaml")) and "/" not in word:
+                (tmp_path / word).touch()
         parse(words)
 
 

@@ -155,7 +155,10 @@ def test_a_change_is_carried_to_its_end_and_can_be_looked_at(shipway, here, star
     assert json.loads(here("run", "diff", "1", "--json").stdout)["diff"] == patch
     assert "all done" in here("run", "logs", "1", "--stage", "implement").stdout
     assert "all done" in here("run", "logs", "1", "--stage", "implement", "--follow").stdout
-    assert "== implement, attempt 1" in here("run", "logs", "1").stdout
+    logs = here("run", "logs", "1").stdout
+    assert "== implement, attempt 1" in logs
+    assert '"trace_id"' not in logs
+    assert '"trace_id"' in here("run", "logs", "1", "--raw").stdout
     assert json.loads(here("run", "logs", "1", "--json").stdout)[-1]["stage"] == "implement"
     watched = here("run", "watch", "1", "--json")
     assert (watched.returncode, json.loads(watched.stdout)["summary"]["number"]) == (0, 1)

@@ -10,6 +10,7 @@ from shown import Terminal, ask, gate, report, stage, stopped
 
 from shipway.cli import runtext, words
 from shipway.cli.lines import Field, Part, plain
+from shipway.cli.logs import readable
 from shipway.cli.output import clean, coloured, one_line, redraws
 from shipway.cli.progress import Appended, Board, progress_for
 from shipway.cli.render import Screen
@@ -72,7 +73,7 @@ def test_a_running_stage_says_its_state_its_time_and_what_it_does():
 
 def test_a_passed_stage_counts_its_gates_and_only_the_selected_ones():
     gates = [gate("lint"), gate("types"), gate("api", None, selected=False)]
-    assert line(stage("validate", "passed", gates=gates)).endswith("2 of 2 gates passed")
+    assert line(stage("validate", "passed", gates=gates)).endswith("  2 gates passed")
 
 
 def test_a_failed_stage_names_the_gate_that_did_not_pass_rather_than_the_general_error():
@@ -113,7 +114,10 @@ def test_a_success_says_where_the_service_the_repository_and_the_report_are(make
             result={"repository": "/r", "target": "main", "commit": "1a2b3c4d5e6f"},
         ),
         stage(
-            "deploy", "passed", seconds=3.0, result={"url": "http://127.0.0.1:1", "service": "lib"}
+            "deploy",
+            "passed",
+            seconds=3.0,
+            result={"url": "http://127.0.0.1:1", "service": "lib", "release": "r-1"},
         ),
     ]
     detail = make_run("succeeded", stages)
@@ -123,7 +127,7 @@ def test_a_success_says_where_the_service_the_repository_and_the_report_are(make
     assert found["repository"] == ["/r  main @ 1a2b3c4d5e"]
     assert found["report"] == [str(tmp_path / "report.html")]
     assert found["time"] == ["plan 1.0s, integrate 2.0s, deploy 3.0s"]
-    assert found["next"] == ["shipway run view 12"]
+    assert found["next"] == ["shipway run view 12", "shipway release stop lib"]
 
 
 def test_a_failure_says_why_it_stopped_and_what_to_type_next(make_run):
@@ -167,6 +171,15 @@ def test_titles_and_logs_cannot_steer_the_terminal():
     assert clean(hostile) == "abcdefred"
     assert clean(hostile, colours=True) == "abcdef\x1b[31mred\x1b[0m"
     assert one_line("a\n\n  b\tc") == "a b c"
+
+
+def test_a_log_is_told_to_people_and_lines_of_others_stay_as_they_are():
+    record = '{"run":"r","event":"planning\\u001b[2J it","level":"warning","operations":3,'
+    data = f'{record}"time":"2026-01-02T03:04:05.5Z"}}\n{{not json\n\x1b[31mred\x1b[0m\n'.encode()
+    first, second, third, last = readable(data).split("\n")
+    assert re.fullmatch(r"\d\d:\d\d:05 warning: planning it operations=3", first)
+    assert (second, third, last) == ("{not json", "red", "")
+    assert readable(data, colours=True).split("\n")[2] == "\x1b[31mred\x1b[0m"
 
 
 def test_words_in_brackets_are_not_taken_for_markup(make_run):

@@ -24,7 +24,7 @@ TABLE = {
     "list": Lazy("shipway.cli.runs:list_", MANAGE, "List runs, the latest first."),
     "view": Lazy("shipway.cli.runs:view", MANAGE, "Show one run: stages, gates, asks, files."),
     "watch": Lazy("shipway.cli.runs:watch", MANAGE, "Follow a run to its end."),
-    "logs": Lazy("shipway.cli.runs:logs", MANAGE, "Print the log of a stage."),
+    "logs": Lazy("shipway.cli.logs:logs", MANAGE, "Print the log of a stage."),
     "diff": Lazy("shipway.cli.runs:diff", MANAGE, "Print the change that a run made."),
     "resume": Lazy("shipway.cli.runs:resume", MANAGE, "Carry a stopped or paused run on."),
     "pause": Lazy("shipway.cli.runs:pause", MANAGE, "Start no further stage until resumed."),

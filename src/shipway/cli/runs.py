@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import difflib
 import sys
-import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from shipway.cli import inputs
 from shipway.cli.command import Command, speaks
-from shipway.cli.completing import run_references, stage_names
+from shipway.cli.completing import run_references
 from shipway.cli.lines import Part
 from shipway.cli.output import Output, clean, one_line, write, write_bytes
 from shipway.cli.words import ago, duration, now, since
 from shipway.domain.states import RunStatus
-from shipway.errors import ConflictError, NotFoundError, UsageError
+from shipway.errors import ConflictError, NotFoundError
 
 if TYPE_CHECKING:
     from shipway.bootstrap import System
-    from shipway.contracts.views import RunDetail, RunSummary, StageView
-
-_FOLLOW_SECONDS = 0.3
+    from shipway.contracts.views import RunDetail, RunSummary
 
 reference = click.argument(
     "ref",
@@ -144,101 +141,6 @@ def watch(output: Output, ref: str, wait: bool, timeout: str | None, quiet: bool
     with opened(output) as system:
         run = found(system, ref).summary.id
         return follow(system, run, output, Wish(limit, wait, quiet, carry=False))
-
-
-@click.command(
-    "logs",
-    cls=Command,
-    examples=(
-        "shipway run logs @last",
-        "shipway run logs 12 --stage validate --attempt 2",
-        "shipway run logs 12 --stage implement --follow",
-    ),
-)
-@reference
-@click.option("--stage", "-s", metavar="STAGE", shell_complete=stage_names, help="Only this one.")
-@click.option("--attempt", "-a", type=click.IntRange(1), help="Default: the last one.")
-@click.option("--follow", "-f", is_flag=True, help="Go on until the stage is over.")
-@speaks
-def logs(output: Output, ref: str, stage: str | None, attempt: int | None, follow: bool) -> None:
-    """Print the log of a stage; without --stage that of each stage that has run."""
-    from shipway.cli.session import opened
-
-    with opened(output) as system:
-        detail = found(system, ref)
-        run = detail.summary.id
-        if follow:
-            _follow_log(system, run, stage, attempt)
-            return
-        named = None if stage is None else _stage(detail, stage).id
-        found_logs = [
-            log
-            for one in detail.stages
-            if named in {None, one.id}
-            and (log := _log(system, run, one, attempt, must=named is not None))
-        ]
-    if output.json:
-        output.emit([log | {"log": log["log"].decode("utf-8", "replace")} for log in found_logs])
-        return
-    for log in found_logs:
-        if named is None:
-            write(sys.stdout, f"== {log['stage']}, attempt {log['attempt']}\n")
-        _raw(log["log"])
-    if not found_logs:
-        output.note("no stage has written a log yet")
-
-
-def _stage(detail: RunDetail, name: str) -> StageView:
-    for stage in detail.stages:
-        if stage.id == name:
-            return stage
-    names = [stage.id for stage in detail.stages]
-    near = difflib.get_close_matches(name, names, n=1)
-    raise NotFoundError(
-        f'run {detail.summary.number} has no stage "{one_line(name)}"',
-        hint=f"did you mean {near[0]}?" if near else f"its stages are {', '.join(names)}",
-    )
-
-
-def _log(
-    system: System, run: str, stage: StageView, attempt: int | None, *, must: bool
-) -> dict[str, Any] | None:
-    """The log of one attempt; None when there is none and there need not be."""
-    number = attempt or stage.attempt
-    try:
-        data = system.queries.log(run, stage.id, number)
-    except NotFoundError:
-        if must:
-            raise
-        return None
-    return {"run": run, "stage": stage.id, "attempt": number, "log": data}
-
-
-def _raw(data: bytes) -> None:
-    """As it is for programs; without anything that could steer a terminal for people."""
-    if sys.stdout.isatty():
-        write(sys.stdout, clean(data.decode("utf-8", "replace"), colours=True))
-    else:
-        write_bytes(data)
-
-
-def _follow_log(system: System, run: str, name: str | None, attempt: int | None) -> None:
-    if name is None:
-        raise UsageError("--follow needs one stage", hint="name it with --stage STAGE")
-    seen, current = 0, 0
-    while True:
-        detail = system.queries.run(run)
-        stage = _stage(detail, name)
-        number = attempt or stage.attempt
-        if number != current:
-            current, seen = number, 0
-        log = _log(system, run, stage, number, must=False) if number else None
-        data = log["log"] if log else b""
-        _raw(data[seen:])
-        seen = len(data)
-        if stage.status.is_final or detail.summary.status.is_final or number < stage.attempt:
-            return
-        time.sleep(_FOLLOW_SECONDS)
 
 
 @click.command(

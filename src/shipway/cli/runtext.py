@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from shipway.cli.lines import Field, Line, Part
 from shipway.cli.output import clean, one_line
-from shipway.cli.words import duration, left, sign, since
+from shipway.cli.words import duration, left, plural, sign, since
 
 if TYPE_CHECKING:
     from shipway.contracts.views import AskView, GateView, RunDetail, StageView
@@ -64,7 +64,9 @@ def gate_words(stage: StageView) -> str:
         more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
         return one_line(f"{bad[0].gate} {bad[0].verdict}: {bad[0].summary}{more}")
     passed = sum(gate.verdict == "PASS" for gate in chosen)
-    return f"{passed} of {len(chosen)} gates passed" if chosen else ""
+    if passed < len(chosen):
+        return f"{passed} of {len(chosen)} gates passed"
+    return f"{plural(passed, 'gate')} passed" if chosen else ""
 
 
 def stage_words(stage: StageView) -> str:
@@ -190,6 +192,10 @@ def _stopped(detail: RunDetail) -> Iterator[Field]:
             yield Field("next", [Part(clean(command), "bold")])
     elif detail.summary.status.value == "succeeded":
         yield Field("next", [Part(f"shipway run view {number}", "bold")])
+        for stage in detail.stages:
+            if stage.result and "release" in stage.result:
+                command = f"shipway release stop {_quoted(str(stage.result['service']))}"
+                yield Field("next", [Part(command, "bold")])
 
 
 def _failed(stage: StageView) -> Iterator[Field]:
