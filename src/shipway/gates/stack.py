@@ -85,9 +85,13 @@ class Tree:
 
     def sections(self, name: str) -> configparser.RawConfigParser:
         """An INI file."""
+        return self.ini(name, self.text(name))
+
+    def ini(self, name: str, text: str) -> configparser.RawConfigParser:
+        """INI text that stands in a file."""
         parser = configparser.RawConfigParser(strict=False)
         try:
-            parser.read_string(self.text(name))
+            parser.read_string(text)
         except configparser.Error:
             self.unread.append(name)
         return parser
@@ -189,7 +193,9 @@ def _from_makefile(tree: Tree, *, is_python: bool) -> Command | None:
     name = next((one for one in ("Makefile", "makefile", "GNUmakefile") if tree.has(one)), None)
     if name is None:
         return None
-    match = re.search(r"(?m)^test\s*:(?!=)[^\n]*\n((?:[ \t]+[^\n]*\n?|\n)*)", tree.text(name) + "\n")
+    match = re.search(
+        r"(?m)^test\s*:(?!=)[^\n]*\n((?:[ \t]+[^\n]*\n?|\n)*)", tree.text(name) + "\n"
+    )
     if match is None:
         return None
     for line in match[1].splitlines():
@@ -217,14 +223,15 @@ def _from_tox(tree: Tree, project: dict[str, Any]) -> Command | None:
     tool = project.get("tool")
     table = tool.get("tox") if isinstance(tool, dict) else None
     legacy = str(table.get("legacy_tox_ini", "")) if isinstance(table, dict) else ""
-    text, source = legacy, "pyproject.toml"
-    if tree.has("tox.ini"):
-        text, source = tree.text("tox.ini"), "tox.ini"
-    for line in text.splitlines():
-        if re.search(r"\b(pytest|unittest)\b", line) and "deps" not in line:
+    parser, source = tree.sections("tox.ini"), "tox.ini"
+    if not tree.has("tox.ini"):
+        parser, source = tree.ini("pyproject.toml", legacy), "pyproject.toml"
+    for section in parser.sections():
+        if not section.startswith("testenv"):
+            continue
+        for line in parser.get(section, "commands", fallback="").splitlines():
             found = _tester(re.sub(r"\{posargs[^}]*\}", "", line))
-            is_command = "commands" in line or line[:1].isspace()
-            if found is not None and is_command and re.search(r"pytest\b(?![\w\[<>=~-])", line):
+            if found is not None:
                 return Command(argv=found, source=source)
     return None
 
@@ -250,7 +257,8 @@ def _from_files(tree: Tree, tests: list[str]) -> Command | None:
             plain = "unittest" in text and "pytest" not in text
             if plain and tree.has(f"{name}/__init__.py"):
                 return Command(
-                    argv=["python", "-m", "unittest", "discover", "-s", name, "-t", "."], source=name
+                    argv=["python", "-m", "unittest", "discover", "-s", name, "-t", "."],
+                    source=name,
                 )
             return Command(argv=["python", "-m", "pytest", name], source=name)
     beside = [*tree.root.glob("test_*.py"), *tree.root.glob("*_test.py")]
