@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shipway.engine.pipelines import loader
-from shipway.engine.pipelines.faults import Fault
+from shipway.specs.placed.faults import Fault
 from shipway.errors import ConfigurationError, ExitCode, NotFoundError
 
 PLAN = """\

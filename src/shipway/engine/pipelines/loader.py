@@ -7,14 +7,15 @@ from pathlib import Path
 
 from shipway.domain.pipeline import Pipeline, Stage
 from shipway.engine.pipelines import order as ordering
-from shipway.engine.pipelines import reading
 from shipway.engine.pipelines.codec import sealed
-from shipway.engine.pipelines.faults import Fault, Faults, Spot, did_you_mean
 from shipway.engine.pipelines.shape import Draft, StageDraft, shape
 from shipway.engine.pipelines.wiring import Wiring
 from shipway.errors import ConfigurationError, NotFoundError
+from shipway.specs.placed import reading
+from shipway.specs.placed.faults import Fault, Faults, Spot, did_you_mean
 
 _BUILTIN = "builtin"
+_START = "start with `name:`, `version:` and `stages:`"
 
 
 def builtin_names() -> list[str]:
@@ -69,7 +70,7 @@ def validate(text: str, path: str) -> list[Fault]:
 
 
 def _checked(text: str, faults: Faults) -> Draft | None:
-    root = reading.read(text, faults)
+    root = reading.read(text, faults, _START)
     draft = shape(root, faults) if root is not None else None
     if draft is not None:
         order = ordering.Order(draft.stages)

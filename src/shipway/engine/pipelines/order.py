@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 
 from shipway.domain.conditions import Both, Condition
 from shipway.domain.pipeline import When
-from shipway.engine.pipelines.faults import Faults, did_you_mean
 from shipway.engine.pipelines.shape import StageDraft
+from shipway.specs.placed.faults import Faults, did_you_mean
 
 
 class Order:

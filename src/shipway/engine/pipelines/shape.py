@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from shipway.domain.conditions import Condition, ConditionError, parse
 from shipway.domain.pipeline import AskRule, Dependency, InputRef, Literal, When
 from shipway.domain.retries import RetryPolicy
-from shipway.engine.pipelines.faults import Faults, Spot
-from shipway.engine.pipelines.form import NAME, RESERVED, Form, Marked, each, short
-from shipway.engine.pipelines.reading import Node, Scalar, Sequence, Table, plain
+from shipway.specs.placed.faults import Faults, Spot
+from shipway.specs.placed.form import NAME, RESERVED, Form, Marked, each, short
+from shipway.specs.placed.reading import Node, Scalar, Sequence, Table, plain
 
 PIPELINE_FIELDS = ("name", "version", "title", "takes", "timeout", "parallelism", "stages")
 STAGE_FIELDS = (

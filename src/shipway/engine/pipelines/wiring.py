@@ -10,12 +10,12 @@ from shipway.contracts.registry import CONTRACTS, Contract
 from shipway.domain.conditions import Comparison, Condition, comparisons
 from shipway.domain.pipeline import InputRef, Literal
 from shipway.engine.pipelines import fitting, truth
-from shipway.engine.pipelines.faults import Faults, Spot, choices, did_you_mean
 from shipway.engine.pipelines.fitting import NULL, Kind, Kinds
-from shipway.engine.pipelines.form import Marked
 from shipway.engine.pipelines.order import Order
 from shipway.engine.pipelines.shape import StageDraft
 from shipway.engine.pipelines.submission import values_for
+from shipway.specs.placed.faults import Faults, Spot, choices, did_you_mean
+from shipway.specs.placed.form import Marked
 
 ORDERED = {"<", "<=", ">", ">="}
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from shipway.engine.pipelines.faults import Faults, Spot, did_you_mean
-from shipway.engine.pipelines.reading import Node, Scalar, Sequence, Table
+from shipway.specs.placed.faults import Faults, Spot, did_you_mean
+from shipway.specs.placed.reading import Node, Scalar, Sequence, Table
 
 T = TypeVar("T")
 NAME = re.compile(r"^[a-z][a-z0-9_-]{0,39}$")

@@ -1,4 +1,4 @@
-"""Faults: everything that is wrong with a pipeline's text, each with its place and its remedy."""
+"""Faults: everything that is wrong with a text, each with its place and its remedy."""
 
 from __future__ import annotations
 
@@ -30,9 +30,13 @@ class Fault:
 
 
 class Faults:
-    """Collects the faults of one file, so that a person sees all of them at once."""
+    """Collects the faults of one file, so that a person sees all of them at once.
 
-    def __init__(self, file: str) -> None:
+    ``noun`` is what the file holds: a pipeline, a policy.
+    """
+
+    def __init__(self, file: str, noun: str = "pipeline") -> None:
+        self.noun = noun
         self._file = file
         self._found: set[Fault] = set()
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from shipway.engine.pipelines.faults import Faults, Spot
+from shipway.specs.placed.faults import Faults, Spot
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 24
@@ -60,10 +60,15 @@ for _name, _pattern, _first in (
     _Loader.add_implicit_resolver(_TAG + _name, re.compile(_pattern), _first)
 
 
-def read(text: str, faults: Faults) -> Node | None:
-    """The tree of ``text``; None when there is none to speak of (the faults say why)."""
+def read(text: str, faults: Faults, start: str) -> Node | None:
+    """The tree of ``text``; None when there is none to speak of (the faults say why).
+
+    ``start`` tells whoever wrote an empty file what it begins with.
+    """
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
-        faults.add(_START, "the file is larger than 256 KiB", "a pipeline is a page or two of YAML")
+        faults.add(
+            _START, "the file is larger than 256 KiB", f"a {faults.noun} is a page or two of YAML"
+        )
         return None
     try:
         if _refused(text, faults):
@@ -77,7 +82,7 @@ def read(text: str, faults: Faults) -> Node | None:
         faults.add(spot, "there is a character that YAML does not allow", "delete it")
         return None
     if root is None:
-        faults.add(_START, "the file is empty", "start with `name:`, `version:` and `stages:`")
+        faults.add(_START, "the file is empty", start)
         return None
     return _convert(root, faults)
 
@@ -103,7 +108,9 @@ def _refused(text: str, faults: Faults) -> bool:
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         elif isinstance(event, yaml.AliasEvent):
-            faults.add(_spot(event), "aliases are not used in pipelines", "write the value out")
+            faults.add(
+                _spot(event), f"aliases are not used in a {faults.noun}", "write the value out"
+            )
             refused = True
         elif isinstance(event, yaml.DocumentStartEvent):
             documents += 1
@@ -111,7 +118,9 @@ def _refused(text: str, faults: Faults) -> bool:
             faults.add(_spot(event), "the nesting is too deep", f"stay within {MAX_DEPTH} levels")
             return True
         if documents > 1:
-            faults.add(_spot(event), "there is a second document", "one file holds one pipeline")
+            faults.add(
+                _spot(event), "there is a second document", f"one file holds one {faults.noun}"
+            )
             return True
     return refused
 
