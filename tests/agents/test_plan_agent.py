@@ -58,7 +58,11 @@ def test_a_document_becomes_two_artifacts(make_desk: MakeDesk, artifacts: Any) -
     result, desk = run(make_desk, artifacts, LIBRARY.read_bytes())
     data = desk.artifacts.read(result.plan)
     made = ServicePlan.model_validate_json(data)
-    assert (result.name, result.title, result.claim) == ("lending-library", "Lending Library", Claim.FEATURE)
+    assert (result.name, result.title, result.claim) == (
+        "lending-library",
+        "Lending Library",
+        Claim.FEATURE,
+    )
     assert (result.operations, result.unimplemented_count, result.ambiguities) == (15, 0, 0)
     assert result.checks == len(made.checks) > 30
     assert result.digest == hashlib.sha256(data).hexdigest() == result.plan.sha256
@@ -76,7 +80,9 @@ def test_the_same_document_gives_the_same_bytes(make_desk: MakeDesk, artifacts: 
     assert first == second
 
 
-def test_a_login_server_ends_the_attempt_with_a_question(make_desk: MakeDesk, artifacts: Any) -> None:
+def test_a_login_server_ends_the_attempt_with_a_question(
+    make_desk: MakeDesk, artifacts: Any
+) -> None:
     with pytest.raises(Asks) as asked:
         run(make_desk, artifacts, OAUTH)
     (question,) = asked.value.questions

@@ -130,7 +130,9 @@ def test_what_its_environment_is_built_from(
         ("Note: not a prefix", "Note: not a prefix", Claim.FEATURE, True),
     ],
 )
-def test_title_and_claim(tmp_path: Path, requirement: str, title: str, claim: Claim, asks: bool) -> None:
+def test_title_and_claim(
+    tmp_path: Path, requirement: str, title: str, claim: Claim, asks: bool
+) -> None:
     plan = made(write(tmp_path, PROJECT), requirement)
     assert (plan.title, plan.claim, bool(plan.ambiguities)) == (title, claim, asks)
 
@@ -206,7 +208,9 @@ def test_the_agent_plans_from_the_base_commit_only(
     def perform() -> tuple[PlanResult, Desk]:
         text = "fix: a door stays open\n\nIt must shut."
         request = PlanRequest(
-            requirement=artifacts.put(text.encode(), "r.md", "text/markdown"), kind="change", base=base
+            requirement=artifacts.put(text.encode(), "r.md", "text/markdown"),
+            kind="change",
+            base=base,
         )
         desk = make_desk("plan", request)
         if not desk.hub.exists():

@@ -31,7 +31,9 @@ def field(schema: Any, openapi: str = "3.1.0", **schemas: Any) -> Any:
     document = things({"it": schema}, ["it"], **schemas) | {"openapi": openapi}
     made = plan(document)
     return next(
-        one for one in model(made, operation(made, "POST /things").request_model).fields if one.name == "it"
+        one
+        for one in model(made, operation(made, "POST /things").request_model).fields
+        if one.name == "it"
     )
 
 
@@ -64,19 +66,29 @@ def test_limits_defaults_and_formats_are_kept() -> None:
         "min_length": 2, "max_length": 5, "pattern": "^a",
     }  # fmt: skip
     assert (found.default, found.has_default, found.format) == ("ab", True, "hostname")
-    number = field({"type": "number", "minimum": 1, "exclusiveMinimum": True, "multipleOf": 0.5}, "3.0.3")
-    assert number.limits.model_dump(exclude_defaults=True) == {"exclusive_minimum": 1, "multiple_of": 0.5}
+    number = field(
+        {"type": "number", "minimum": 1, "exclusiveMinimum": True, "multipleOf": 0.5}, "3.0.3"
+    )
+    assert number.limits.model_dump(exclude_defaults=True) == {
+        "exclusive_minimum": 1,
+        "multiple_of": 0.5,
+    }
 
 
 def test_maps_nested_objects_and_lists_of_objects() -> None:
     part = {"type": "object", "required": ["a"], "properties": {"a": TEXT}}
-    assert field({"type": "object", "additionalProperties": {"type": "integer"}}).values.type == "integer"
+    assert (
+        field({"type": "object", "additionalProperties": {"type": "integer"}}).values.type
+        == "integer"
+    )
     assert field(ref("Part"), Part=part).model == "Part"
     assert field({"type": "array", "items": ref("Part")}, Part=part).items.model == "Part"
 
 
 def test_a_schema_that_contains_itself_is_one_model() -> None:
-    made = plan(things({"child": ref("Thing"), "children": {"type": "array", "items": ref("Thing")}}))
+    made = plan(
+        things({"child": ref("Thing"), "children": {"type": "array", "items": ref("Thing")}})
+    )
     shown = model(made, operation(made, "GET /things/{id}").response_model)
     by_name = {one.name: one for one in shown.fields}
     assert by_name["child"].model == shown.name
@@ -243,7 +255,9 @@ def test_errors_in_the_documents_own_form_are_filled_by_meaning() -> None:
     document = things({"name": TEXT}, Fault=error)
     document["paths"]["/things/{id}"]["get"]["responses"]["404"] = answer(ref("Fault"))
     made = plan(document)
-    found = next(one for one in operation(made, "GET /things/{id}").errors if one.reason == "not_found")
+    found = next(
+        one for one in operation(made, "GET /things/{id}").errors if one.reason == "not_found"
+    )
     assert found.model == "Fault"
     assert found.fill == {
         "error.code": "code", "error.message": "detail", "error.fields": "errors",
@@ -251,13 +265,17 @@ def test_errors_in_the_documents_own_form_are_filled_by_meaning() -> None:
     }  # fmt: skip
     added = overlaid({"paths": document["paths"]}, made.overlay)
     # What the document leaves out looks like what it has.
-    assert added["paths"]["/things"]["post"]["responses"]["422"]["content"]["application/json"]["schema"] == (
-        ref("Fault")
-    )
+    assert added["paths"]["/things"]["post"]["responses"]["422"]["content"]["application/json"][
+        "schema"
+    ] == (ref("Fault"))
 
 
 def test_an_error_answer_that_needs_what_is_unknown_prevents_the_operation() -> None:
-    error = {"type": "object", "required": ["weather"], "properties": {"weather": {"enum": ["sun"]}}}
+    error = {
+        "type": "object",
+        "required": ["weather"],
+        "properties": {"weather": {"enum": ["sun"]}},
+    }
     document = things({"name": TEXT}, Fault=error)
     document["paths"]["/things/{id}"]["get"]["responses"]["404"] = answer(ref("Fault"))
     assert "'weather' of an error" in str(operation(plan(document), "GET /things/{id}").reason)
@@ -289,7 +307,10 @@ def test_schemes_with_secrets(scheme: Any, expected: tuple[str, str, str]) -> No
     assert 401 in {error.status for error in operation(made, "GET /things").errors}
 
 
-OAUTH = {"type": "oauth2", "flows": {"clientCredentials": {"tokenUrl": "https://x.example/t", "scopes": {}}}}
+OAUTH = {
+    "type": "oauth2",
+    "flows": {"clientCredentials": {"tokenUrl": "https://x.example/t", "scopes": {}}},
+}
 
 
 def test_a_login_server_is_asked_about_and_the_answer_is_honoured() -> None:

@@ -101,7 +101,11 @@ def test_the_library_keeps_books_members_and_loans(library: ServicePlan) -> None
 
 def test_a_book_on_loan_cannot_be_lent_again(library: ServicePlan) -> None:
     (rule,) = entity(library, "Loan").unique
-    assert (rule.columns, rule.while_field, rule.while_values) == (["book_id"], "status", ["active"])
+    assert (rule.columns, rule.while_field, rule.while_values) == (
+        ["book_id"],
+        "status",
+        ["active"],
+    )
     assert rule.reason.endswith("/responses/409/description")
 
 
@@ -166,7 +170,11 @@ def test_the_inventory_counts_its_keys_and_nests_its_page(inventory: ServicePlan
     assert products.page is not None
     assert (products.page.style, products.page.first_page) == ("page", 0)
     assert products.page.total == "page.totalElements"
-    assert products.page.echo == {"page.number": "page", "page.size": "limit", "page.totalPages": "pages"}
+    assert products.page.echo == {
+        "page.number": "page",
+        "page.size": "limit",
+        "page.totalPages": "pages",
+    }
     assert parameter(inventory, "minPrice", "GET /products").comparison == "ge"
     assert parameter(inventory, "order", "GET /products").role == "direction"
     create = operation(inventory, "POST /products")

@@ -26,7 +26,9 @@ DAY = {"type": "string", "format": "date"}
 UUID = {"type": "string", "format": "uuid"}
 
 
-def rules(document: dict[str, Any], of: str = "Thing") -> list[tuple[list[str], str | None, list[Any]]]:
+def rules(
+    document: dict[str, Any], of: str = "Thing"
+) -> list[tuple[list[str], str | None, list[Any]]]:
     found = entity(plan(document), of).unique
     assert all(rule.reason.startswith("#/") for rule in found)
     return [(rule.columns, rule.while_field, rule.while_values) for rule in found]
@@ -41,8 +43,16 @@ def rules(document: dict[str, Any], of: str = "Thing") -> list[tuple[list[str], 
         ({"serial": TEXT}, "A thing with this serial already exists.", [["serial"]]),
         ({"serialNumber": TEXT}, "The serial number is already taken", [["serial_number"]]),
         ({"name": TEXT, "short_name": TEXT}, "short_name is in use", [["short_name"]]),
-        ({"street": TEXT, "city": TEXT}, "The same street and city exists already", [["street", "city"]]),
-        ({"mail": TEXT, "phone": TEXT}, "This mail or phone is already registered", [["mail"], ["phone"]]),
+        (
+            {"street": TEXT, "city": TEXT},
+            "The same street and city exists already",
+            [["street", "city"]],
+        ),
+        (
+            {"mail": TEXT, "phone": TEXT},
+            "This mail or phone is already registered",
+            [["mail"], ["phone"]],
+        ),
         ({"serial": {**TEXT, "x-unique": True}}, None, [["serial"]]),
         ({"serial": {**TEXT, "description": "Unique serial of the thing"}}, None, [["serial"]]),
         ({"serial": {**TEXT, "description": "Need not be unique... not unique"}}, None, []),
@@ -123,7 +133,9 @@ def test_references_are_recognised(name: str, schema: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("name", "schema"),
     [
-        ("carId", {"type": "integer"}), ("carName", TEXT), ("driverId", UUID),
+        ("carId", {"type": "integer"}),
+        ("carName", TEXT),
+        ("driverId", UUID),
         ("carIds", {"type": "array", "items": UUID}),
     ],
 )
@@ -205,7 +217,9 @@ COLUMNS = {
         (query("sort", {"enum": ["popularity"]}), ("ignored", None, "eq")),
     ],
 )
-def test_what_a_parameter_is_for(asked: dict[str, Any], expected: tuple[str, str | None, str]) -> None:
+def test_what_a_parameter_is_for(
+    asked: dict[str, Any], expected: tuple[str, str | None, str]
+) -> None:
     made = plan(things(COLUMNS, parameters=[asked]))
     found = parameter(made, asked["name"])
     assert (found.role, found.column, found.comparison) == expected
@@ -264,14 +278,22 @@ def test_what_stands_around_the_items() -> None:
     number = {"type": "integer"}
     made = plan(
         paged(
-            {"meta": {"type": "object", "properties": {"total": number, "offset": number}}, "count": number},
+            {
+                "meta": {"type": "object", "properties": {"total": number, "offset": number}},
+                "count": number,
+            },
             ["rows"],
             [query("limit", {"type": "integer", "maximum": 30}), query("offset", number)],
         )
     )
     page = operation(made, "GET /things").page
     assert page is not None
-    assert (page.style, page.items, page.total, page.max_limit) == ("offset", "rows", "meta.total", 30)
+    assert (page.style, page.items, page.total, page.max_limit) == (
+        "offset",
+        "rows",
+        "meta.total",
+        30,
+    )
     assert page.echo == {"meta.offset": "offset", "count": "count"}
 
 
@@ -290,7 +312,9 @@ def test_a_member_without_a_meaning_is_left_out_or_prevents_the_list() -> None:
 def nested(*, property_of_parent: bool) -> dict[str, Any]:
     car = things({"plate": TEXT}, path="/cars", name="Car")
     own = {"carId": UUID} if property_of_parent else {}
-    wheel = things({"size": {"type": "integer"}, **own}, ["size"], path="/cars/{carId}/wheels", name="Wheel")
+    wheel = things(
+        {"size": {"type": "integer"}, **own}, ["size"], path="/cars/{carId}/wheels", name="Wheel"
+    )
     for path in list(wheel["paths"]):
         wheel["paths"][path].setdefault("parameters", []).append(key("carId"))
     return merged(car, wheel)
@@ -302,7 +326,10 @@ def test_nested_rows_belong_to_their_parent(property_of_parent: bool) -> None:
     wheel = entity(made, "Wheel")
     assert wheel.parent is not None
     assert (wheel.parent.entity, wheel.parent_column) == ("Car", "car_id")
-    roles = {one.field.name: one.role for one in operation(made, "GET /cars/{carId}/wheels/{id}").parameters}
+    roles = {
+        one.field.name: one.role
+        for one in operation(made, "GET /cars/{carId}/wheels/{id}").parameters
+    }
     assert roles == {"id": "key", "carId": "parent"}
     assert any(check.kind == "nested" for check in made.checks)
 

@@ -10,7 +10,9 @@ from shipway.errors import SpecificationError
 from shipway.specs import overlaid
 from shipway.specs.overlay import target
 
-DOCUMENT: dict[str, Any] = {"paths": {"/a'\"]b": {"get": {"responses": {"200": {"description": "ok"}}}}}}
+DOCUMENT: dict[str, Any] = {
+    "paths": {"/a'\"]b": {"get": {"responses": {"200": {"description": "ok"}}}}}
+}
 PLACE = target("paths", "/a'\"]b", "get", "responses")
 
 

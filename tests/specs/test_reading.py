@@ -90,7 +90,10 @@ def test_a_document_without_operations_is_refused(build: Build, paths: object) -
 @pytest.mark.parametrize(
     ("paths", "message"),
     [
-        ({"/a": {"get": {"operationId": "x", **OK}, "post": {"operationId": "x", **OK}}}, "already that of"),
+        (
+            {"/a": {"get": {"operationId": "x", **OK}, "post": {"operationId": "x", **OK}}},
+            "already that of",
+        ),
         ({"/a/{id}": {"get": OK}}, "path parameter 'id' is not described"),
         (
             {
@@ -134,7 +137,9 @@ def test_parameters_of_the_path_are_merged_and_overridden(build: Build) -> None:
         {"name": "q", "in": "query", "schema": {"type": "string"}},
     ]
     own = [{"name": "q", "in": "query", "schema": {"type": "integer"}}]
-    document = read(build(paths={"/a/{id}": {"parameters": shared, "get": {"parameters": own, **OK}}}))
+    document = read(
+        build(paths={"/a/{id}": {"parameters": shared, "get": {"parameters": own, **OK}}})
+    )
     (operation,) = document.operations
     assert operation.id == "get /a/{id}"
     assert [node.value["name"] for node in operation.parameters] == ["id", "q"]
@@ -143,7 +148,12 @@ def test_parameters_of_the_path_are_merged_and_overridden(build: Build) -> None:
 
 @pytest.mark.parametrize(
     ("url", "prefix"),
-    [("https://x.example/api/v1/", "/api/v1"), ("/", ""), ("https://x.example", ""), ("/{v}/a", "")],
+    [
+        ("https://x.example/api/v1/", "/api/v1"),
+        ("/", ""),
+        ("https://x.example", ""),
+        ("/{v}/a", ""),
+    ],
 )
 def test_the_prefix_is_the_path_of_the_first_server(build: Build, url: str, prefix: str) -> None:
     variables = {"variables": {"v": {"default": "1"}}} if "{" in url else {}

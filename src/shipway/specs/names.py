@@ -36,10 +36,7 @@ _PYDANTIC = frozenset(
     body query app""".split()
 )
 _RESERVED = (
-    frozenset(keyword.kwlist)
-    | frozenset(keyword.softkwlist)
-    | frozenset(dir(builtins))
-    | _PYDANTIC
+    frozenset(keyword.kwlist) | frozenset(keyword.softkwlist) | frozenset(dir(builtins)) | _PYDANTIC
 )
 _HARMLESS = frozenset({"id", "type", "format", "hash", "key", "first", "last"})
 """Words that only shadow a builtin or are no reserved word in practice, and read best unchanged."""

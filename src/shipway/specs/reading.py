@@ -141,17 +141,19 @@ def _refused(wrong: list[Fault], data: bytes, name: str) -> SpecificationError:
         message = f"{told[0]['at']}: {told[0]['message']}"
     else:
         message = f"{name}: the document has {head}\n{text}"
-    return SpecificationError(
-        message, hint=first[0].hint, details={"file": name, "faults": told}
-    )
+    return SpecificationError(message, hint=first[0].hint, details={"file": name, "faults": told})
 
 
 def _told(fault: Fault, line: int | None, name: str) -> dict[str, Any]:
     pointer = "#" + "".join(f"/{key.replace('~', '~0').replace('/', '~1')}" for key in fault.place)
     at = f"{name}:{line} {pointer}" if line is not None else f"{name} {pointer}"
     return {
-        "at": at, "file": name, "line": line, "pointer": pointer,
-        "message": fault.message, "remedy": fault.hint,
+        "at": at,
+        "file": name,
+        "line": line,
+        "pointer": pointer,
+        "message": fault.message,
+        "remedy": fault.hint,
     }
 
 
@@ -169,9 +171,9 @@ def _structure(tree: dict[str, Any], version: str) -> Iterator[Fault]:
 def _validator(version: str) -> Any:
     from jsonschema import Draft4Validator, Draft202012Validator
 
-    text = (files("openapi_spec_validator") / f"resources/schemas/v{version}/schema.json").read_text(
-        encoding="utf-8"
-    )
+    text = (
+        files("openapi_spec_validator") / f"resources/schemas/v{version}/schema.json"
+    ).read_text(encoding="utf-8")
     from referencing import Registry  # slow to import
     from referencing.jsonschema import DRAFT4, DRAFT202012
 

@@ -35,9 +35,7 @@ def references(data: Any) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
             continue
         seen.add(id(value))
         if isinstance(value, list):
-            stack.extend(
-                ((*place, str(index)), inner, False) for index, inner in enumerate(value)
-            )
+            stack.extend(((*place, str(index)), inner, False) for index, inner in enumerate(value))
             continue
         if isinstance(value.get("$ref"), str) and not named:
             yield place, value
@@ -57,7 +55,9 @@ def _is_extension(key: str) -> bool:
     return key.startswith("x-") and key != FILES
 
 
-def faults(data: dict[str, Any], found: list[tuple[tuple[str, ...], dict[str, Any]]]) -> list[Fault]:
+def faults(
+    data: dict[str, Any], found: list[tuple[tuple[str, ...], dict[str, Any]]]
+) -> list[Fault]:
     """References inside a self-contained document that lead nowhere or round in a circle."""
     result = []
     for place, holder in found:

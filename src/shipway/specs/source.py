@@ -35,7 +35,6 @@ _TAG = "tag:yaml.org,2002:"
 _SAVE = "Save it as UTF-8 text in YAML or JSON."
 
 
-
 class SourceFault(Exception):  # noqa: N818 - turned into a SpecificationError with the file's name
     """The text is not usable; ``line`` counts from 1."""
 
@@ -55,7 +54,9 @@ def parse(data: bytes, name: str) -> Any:
 def unusable(name: str, line: int | None, message: str, hint: str) -> SpecificationError:
     """One fault of a document as an error that names the place."""
     place = name if line is None else f"{name}:{line}"
-    return SpecificationError(f"{place}: {message}", hint=hint, details={"file": name, "line": line})
+    return SpecificationError(
+        f"{place}: {message}", hint=hint, details={"file": name, "line": line}
+    )
 
 
 def _parse(data: bytes) -> Any:
@@ -170,7 +171,9 @@ def _parse_yaml(text: str) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = None if mark is None else mark.line + 1
-        raise SourceFault(f"it is not YAML: {error.problem or error.context}", _SAVE, line) from None
+        raise SourceFault(
+            f"it is not YAML: {error.problem or error.context}", _SAVE, line
+        ) from None
     except yaml.YAMLError:
         raise SourceFault("it is not YAML", _SAVE) from None
 

@@ -154,7 +154,10 @@ class Answers:
         entities: list[Entity],
     ) -> list[tuple[str, int]]:
         if operation.behaviour == "unimplemented":
-            return [("unimplemented", 501), *([("unauthorised", 401)] if operation.security else [])]
+            return [
+                ("unimplemented", 501),
+                *([("unauthorised", 401)] if operation.security else []),
+            ]
         needed = [("invalid", _invalid(operation, declared))] if _checks(operation) else []
         if any(alternative for alternative in operation.security) and [] not in operation.security:
             needed.append(("unauthorised", 401))

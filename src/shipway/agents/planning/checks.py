@@ -72,7 +72,9 @@ class _Flows:
             if one.behaviour != "list":
                 continue
             if _is_nested(one):
-                yield self._check("nested", f"{one.summary or one.id}: only what belongs there", [one])
+                yield self._check(
+                    "nested", f"{one.summary or one.id}: only what belongs there", [one]
+                )
             else:
                 yield self._check("list_contains", f"A new {self._name} is in the list", [one])
             if one.page is not None and one.page.style != "none":
@@ -114,7 +116,10 @@ class _Flows:
     def _told(self) -> set[str]:
         name = self._create.request_model if self._create else None
         return {
-            field.name for model in self._plan.models if model.name == name for field in model.fields
+            field.name
+            for model in self._plan.models
+            if model.name == name
+            for field in model.fields
         }
 
 

@@ -121,9 +121,7 @@ class EntityMaker:
         order = list(merged)
         return {wire: merged[wire] for wire in order}, creating
 
-    def _add(
-        self, entity: Entity, wire: str, node: Node, attributes: Names, names: Names
-    ) -> None:
+    def _add(self, entity: Entity, wire: str, node: Node, attributes: Names, names: Names) -> None:
         try:
             plan = self._models.field(wire, node, False, "response", entity.name, attributes)
         except NotPlannable as why:
@@ -181,7 +179,11 @@ class EntityMaker:
         plan = FieldPlan(
             name=word,
             attr=attributes.unique(snake(word)),
-            type="integer" if form.type == "integer" else "uuid" if form.format == "uuid" else "string",
+            type="integer"
+            if form.type == "integer"
+            else "uuid"
+            if form.format == "uuid"
+            else "string",
             required=True,
             read_only=True,
             server="none" if creates else "key",
@@ -202,9 +204,7 @@ class EntityMaker:
         )
         offered = [form for form in creating if wire in form.properties]
         settable = [
-            form
-            for form in offered
-            if not shape(self._document, form.properties[wire]).read_only
+            form for form in offered if not shape(self._document, form.properties[wire]).read_only
         ]
         if by_path or any(wire in form.required for form in settable):
             return "client"
@@ -249,8 +249,10 @@ class EntityMaker:
                     update={"server": server, "required": True, "nullable": False}
                 )
                 return
-        always = bool(creating) and len(settable) == len(creating) and all(
-            one.wire in form.required for form in settable
+        always = (
+            bool(creating)
+            and len(settable) == len(creating)
+            and all(one.wire in form.required for form in settable)
         )
         if always:
             one.field = plan.model_copy(update={"required": not plan.nullable})
@@ -305,7 +307,9 @@ class EntityMaker:
     def _note_never_filled(self, entity: Entity, one: Column, *, offered: bool) -> None:
         told = any(
             one.wire in shape(self._document, node).properties
-            and not shape(self._document, shape(self._document, node).properties[one.wire]).read_only
+            and not shape(
+                self._document, shape(self._document, node).properties[one.wire]
+            ).read_only
             for _, node in entity.thing.told.values()
         )
         if not told and not offered:

@@ -113,7 +113,9 @@ class Operations:
         behaviour = _BEHAVIOURS.get((operation.method, where.kind))
         if behaviour is None:
             kind = "a collection" if where.kind == "collection" else "an item"
-            raise NotPlannable(f"the method {operation.method.upper()} on {kind} has no behaviour here")
+            raise NotPlannable(
+                f"the method {operation.method.upper()} on {kind} has no behaviour here"
+            )
         return Found(operation, behaviour, where, entity, self._parent(where, entity))
 
     def _parent(self, where: Place, entity: Entity) -> Column | None:
@@ -212,9 +214,7 @@ class Operations:
             raise NotPlannable("a PUT that answers differently when it creates")
         return {"success": others[0], "created": 201}
 
-    def _list(
-        self, found: Found, schema: Node | None, parameters: list[Any]
-    ) -> dict[str, Any]:
+    def _list(self, found: Found, schema: Node | None, parameters: list[Any]) -> dict[str, Any]:
         how = None if schema is None else listing(self._document, schema)
         if how is None:
             raise NotPlannable("it does not answer with a list of JSON objects")
@@ -228,7 +228,9 @@ class Operations:
     def _check_shown(self, entity: Entity, model: str) -> None:
         """An answer may only show what is kept."""
         for field in self._models.named(model).fields:
-            if field.name in entity.impossible and (field.required or field.name == _key_wire(entity)):
+            if field.name in entity.impossible and (
+                field.required or field.name == _key_wire(entity)
+            ):
                 raise NotPlannable(entity.impossible[field.name])
             one = entity.column_of(field.name)
             if one is None and field.required:

@@ -141,4 +141,3 @@ def default_sort(parameters: list[ParameterPlan]) -> list[SortKey]:
         if one.role == "sort" and one.field.has_default:
             return [key for key in one.sort if key.value == one.field.default]
     return []
-

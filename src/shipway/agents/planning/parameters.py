@@ -51,7 +51,13 @@ class Asked:
 
     def as_plan(self, role: str, **more: object) -> ParameterPlan:
         return ParameterPlan.model_validate(
-            {"location": self.location, "field": self.plan, "role": role, "style": self.style, **more}
+            {
+                "location": self.location,
+                "field": self.plan,
+                "role": role,
+                "style": self.style,
+                **more,
+            }
         )
 
 
@@ -64,7 +70,11 @@ class Parameters:
         self._doubts = doubts
 
     def plan(
-        self, operation: Operation, where: Place | None, entity: Entity | None, parent: Column | None
+        self,
+        operation: Operation,
+        where: Place | None,
+        entity: Entity | None,
+        parent: Column | None,
     ) -> list[ParameterPlan]:
         """All parameters with their roles; raises NotPlannable for a required one with none."""
         attributes = Names()
@@ -231,7 +241,9 @@ class Parameters:
             words(asked.plan.name)[:1]
         ) not in {"after", "before"}:
             return comparison
-        if re.search(r"(?i)\bon or (after|before)\b|\binclusive\b|\bat or\b|\bincluding\b", asked.text):
+        if re.search(
+            r"(?i)\bon or (after|before)\b|\binclusive\b|\bat or\b|\bincluding\b", asked.text
+        ):
             return "ge" if comparison == "gt" else "le"
         if not re.search(r"(?i)\bexclusive\b|\bnot count\b|\bstrictly\b|\bitself\b", asked.text):
             self._doubts.note(
@@ -261,9 +273,13 @@ class Parameters:
 
 def _text_comparison(asked: Asked, one: Column) -> Comparison:
     if one.field.type == "string" and asked.plan.type == "string":
-        if re.search(r"(?i)\b(contain|contains|containing|substring|partial|part of)\b", asked.text):
+        if re.search(
+            r"(?i)\b(contain|contains|containing|substring|partial|part of)\b", asked.text
+        ):
             return "contains"
-        if re.search(r"(?i)\b(start|starts|starting|begin|begins|beginning) with\b|\bprefix\b", asked.text):
+        if re.search(
+            r"(?i)\b(start|starts|starting|begin|begins|beginning) with\b|\bprefix\b", asked.text
+        ):
             return "prefix"
     return "eq"
 
@@ -272,8 +288,10 @@ def _alike(asked: FieldPlan, kept: FieldPlan) -> bool:
     """Whether a parameter's value can be compared with a column."""
     texts = {"string", "enum", "uuid", "email", "uri"}
     numbers = {"integer", "number"}
-    return asked.type == kept.type or {asked.type, kept.type} <= texts or (
-        {asked.type, kept.type} <= numbers
+    return (
+        asked.type == kept.type
+        or {asked.type, kept.type} <= texts
+        or ({asked.type, kept.type} <= numbers)
     )
 
 
@@ -308,7 +326,9 @@ def _sortable(one: Column) -> bool:
 
 
 def _sort_key(value: str, visible: list[Column]) -> SortKey | None:
-    match = re.fullmatch(r"([+-]?)(.+?)(?:[:_ .,-]?(asc|desc|ascending|descending))?", value, re.IGNORECASE)
+    match = re.fullmatch(
+        r"([+-]?)(.+?)(?:[:_ .,-]?(asc|desc|ascending|descending))?", value, re.IGNORECASE
+    )
     if match is None:
         return None
     stem = folded(match[2])

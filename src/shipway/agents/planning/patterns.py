@@ -20,7 +20,9 @@ _USUAL = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 -_.@/:#
 _TRIES = 60
 
 
-def matching(pattern: str, number: int, shortest: int = 0, longest: int | None = None) -> str | None:
+def matching(
+    pattern: str, number: int, shortest: int = 0, longest: int | None = None
+) -> str | None:
     """A text in which the pattern is found and whose length fits, or None when none is found."""
     try:
         tree = grammar.parse(pattern)

@@ -79,7 +79,9 @@ def things(document: Document, found: list[Resource]) -> list[Thing]:
             continue
         shown = list(_shown(document, resource))
         told = dict(_told(document, resource))
-        if not shown and not any(operation.method in {"post", "put"} for operation, _ in told.values()):
+        if not shown and not any(
+            operation.method in {"post", "put"} for operation, _ in told.values()
+        ):
             continue
         thing = Thing("", resource.word, [resource], shown, told)
         same = next((one for one in result if _same(document, one, thing)), None)
@@ -151,7 +153,9 @@ def _same(document: Document, one: Thing, two: Thing) -> bool:
 
 def name_of(document: Document, thing: Thing) -> str:
     """What to call a thing: the name of its schema if that fits the path's word, else that word."""
-    word = pascal("_".join([*words(thing.word)[:-1], singular((words(thing.word) or [thing.word])[-1])]))
+    word = pascal(
+        "_".join([*words(thing.word)[:-1], singular((words(thing.word) or [thing.word])[-1])])
+    )
     for node in thing.shown:
         known = shape(document, node).name
         plain = _SUFFIX.sub("", pascal(known)) if known else ""

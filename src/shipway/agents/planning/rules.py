@@ -159,7 +159,9 @@ def _wires(entity: Entity) -> list[str]:
 
 
 def _may_be_unique(one: Column) -> bool:
-    return one.field.type not in {"array", "object", "any", "boolean"} and one.field.server == "none"
+    return (
+        one.field.type not in {"array", "object", "any", "boolean"} and one.field.server == "none"
+    )
 
 
 def _conditional(

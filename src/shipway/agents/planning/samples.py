@@ -51,7 +51,11 @@ class Samples:
         count = CREATES if operation.behaviour == "create" else CHANGES
         for number, body in enumerate(self._candidates(operation, entity)):
             varied = self._varied(operation, entity, body, number, taken)
-            if varied is not None and varied not in result and self._fits(operation, varied, validator):
+            if (
+                varied is not None
+                and varied not in result
+                and self._fits(operation, varied, validator)
+            ):
                 result.append(varied)
             if len(result) == count:
                 break
@@ -76,9 +80,7 @@ class Samples:
                 return False
         return True
 
-    def _candidates(
-        self, operation: OperationPlan, entity: EntityPlan
-    ) -> Iterator[dict[str, Any]]:
+    def _candidates(self, operation: OperationPlan, entity: EntityPlan) -> Iterator[dict[str, Any]]:
         for example in self._examples(operation):
             if isinstance(example, dict):
                 yield copy.deepcopy(example)

@@ -97,7 +97,9 @@ def _entities(
 
 def _note_rowless(entities: list[Entity], doubts: Doubts) -> None:
     for entity in entities:
-        if not any(operation.method in {"post", "put"} for operation, _ in entity.thing.told.values()):
+        if not any(
+            operation.method in {"post", "put"} for operation, _ in entity.thing.told.values()
+        ):
             doubts.note(
                 entity.thing.resources[0].path,
                 f"No operation creates a {entity.name}. Where do its rows come from?",

@@ -47,9 +47,7 @@ def named(text: str, wires: Iterable[str]) -> list[str]:
 
     def stands_alone(span: tuple[int, int]) -> bool:
         start, end = span
-        return not any(
-            one <= start and end <= two and (one, two) != span for one, two in every
-        )
+        return not any(one <= start and end <= two and (one, two) != span for one, two in every)
 
     return [wire for wire, places in found.items() if any(map(stands_alone, places))]
 
@@ -77,4 +75,6 @@ def says_missing(text: str) -> bool:
 
 def quoted(text: str) -> list[str]:
     """The words that a text sets in code or quotation marks."""
-    return [next(filter(None, match)) for match in re.findall(r"`([^`]+)`|'([^']+)'|\"([^\"]+)\"", text)]
+    return [
+        next(filter(None, match)) for match in re.findall(r"`([^`]+)`|'([^']+)'|\"([^\"]+)\"", text)
+    ]
