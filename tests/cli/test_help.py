@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from collections.abc import Iterator
 
@@ -27,11 +28,12 @@ COMMANDS = dict(walk(root))
 
 def parse(words: list[str]) -> None:
     """Parse as the real thing does, down to the last sub-command, without running any of it."""
-    ctx = root.make_context("shipway", words)
-    while isinstance(ctx.command, click.Group) and (rest := [*ctx._protected_args, *ctx.args]):
-        name, command, rest = ctx.command.resolve_command(ctx, rest)
-        assert command is not None
-        ctx = command.make_context(name, rest, parent=ctx)
+    with contextlib.ExitStack() as opened:
+        ctx = opened.enter_context(root.make_context("shipway", words))
+        while isinstance(ctx.command, click.Group) and (rest := [*ctx._protected_args, *ctx.args]):
+            name, command, rest = ctx.command.resolve_command(ctx, rest)
+            assert command is not None
+            ctx = opened.enter_context(command.make_context(name, rest, parent=ctx))
 
 
 @pytest.mark.parametrize("name", COMMANDS)
