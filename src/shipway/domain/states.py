@@ -6,6 +6,10 @@ from enum import StrEnum
 
 
 class RunStatus(StrEnum):
+    """``is_final``: nothing moves a run out of it."""
+
+    is_final: bool
+
     QUEUED = "queued"
     RUNNING = "running"
     WAITING = "waiting"
@@ -15,12 +19,12 @@ class RunStatus(StrEnum):
     CANCELLED = "cancelled"
     QUARANTINED = "quarantined"
 
-    @property
-    def is_final(self) -> bool:
-        return self in FINAL_RUN
-
 
 class StageStatus(StrEnum):
+    """``is_final``: the stage is over, unless its run is sent back."""
+
+    is_final: bool
+
     PENDING = "pending"
     READY = "ready"
     QUEUED = "queued"
@@ -31,10 +35,6 @@ class StageStatus(StrEnum):
     SKIPPED = "skipped"
     CANCELLED = "cancelled"
     INVALIDATED = "invalidated"
-
-    @property
-    def is_final(self) -> bool:
-        return self in FINAL_STAGE
 
 
 class Claim(StrEnum):
@@ -58,6 +58,11 @@ FINAL_STAGE = frozenset(
         StageStatus.INVALIDATED,
     }
 )
+# Set once on the members: the reducer asks at every step, and asking a set hashes in Python.
+for _run in RunStatus:
+    _run.is_final = _run in FINAL_RUN
+for _stage in StageStatus:
+    _stage.is_final = _stage in FINAL_STAGE
 
 # One icon for each word, the same in terminal, report and pages; a word always stands beside it.
 ICONS: dict[str, str] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from operator import attrgetter
 from typing import Any, Literal, TypeVar
 
@@ -36,7 +36,10 @@ class AskState:
     comment: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+# StageState and RunState have no slots: a changed copy of a dictionary is one step in C.
+
+
+@dataclass(frozen=True)
 class StageState:
     """``token`` fences the attempt in hand; ``due`` is when the timer of the present state fires.
 
@@ -66,7 +69,7 @@ class StageState:
     @property
     def in_hand(self) -> bool:
         """Whether an order for it is out."""
-        return self.status in {StageStatus.QUEUED, StageStatus.RUNNING}
+        return self.status is _QUEUED or self.status is _RUNNING
 
     @property
     def open_asks(self) -> tuple[AskState, ...]:
@@ -75,11 +78,12 @@ class StageState:
         return tuple(ask for ask in self.asks if ask.choice is None)
 
 
-_STORED = tuple(name for name in StageState.__slots__ if name != "result")
+_QUEUED, _RUNNING = StageStatus.QUEUED, StageStatus.RUNNING
+_STORED = tuple(each.name for each in fields(StageState) if each.name != "result")
 _stored: Callable[[StageState], tuple[Any, ...]] = attrgetter(*_STORED)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RunState:
     """``tokens`` is the last fencing token given out; ``seq`` the number of the last event.
 
@@ -152,18 +156,12 @@ class RunState:
 Changed = TypeVar("Changed", StageState, RunState)
 
 
-def changed(value: Changed, **fields: Any) -> Changed:
+def changed(value: Changed, **changes: Any) -> Changed:
     """``dataclasses.replace`` without its checks, which are most of the cost of an event."""
     new = object.__new__(type(value))
-    for name, slot in _SLOTS[type(value)]:
-        slot.__set__(new, fields[name] if name in fields else slot.__get__(value))
+    new.__dict__.update(value.__dict__)
+    new.__dict__.update(changes)
     return new
-
-
-_SLOTS: dict[type, list[tuple[str, Any]]] = {
-    kind: [(name, getattr(kind, name)) for name in kind.__slots__]
-    for kind in (StageState, RunState)
-}
 
 
 def from_json(
@@ -179,14 +177,14 @@ def from_json(
     stages = {name: _stage(stage, results.get(name)) for name, stage in data["stages"].items()}
     if set(stages) != {stage.id for stage in pipeline.stages}:
         raise ValueError("the stages are not those of the pipeline")
-    fields = {name: data[name] for name in _PLAIN}
+    plain = {name: data[name] for name in _PLAIN}
     return RunState(
         id=run,
         pipeline=pipeline,
         submission=submission,
         stages=stages,
         status=RunStatus(data["status"]),
-        **fields,
+        **plain,
     )
 
 
@@ -204,10 +202,10 @@ _PLAIN = (
 
 
 def _stage(data: Sequence[Any], result: Mapping[str, Any] | None) -> StageState:
-    fields = dict(zip(_STORED, data, strict=True))
-    fields["status"] = StageStatus(fields["status"])
-    fields["asks"] = tuple(ask_from_json(ask) for ask in fields["asks"])
-    return StageState(**fields, result=result)
+    stored = dict(zip(_STORED, data, strict=True))
+    stored["status"] = StageStatus(stored["status"])
+    stored["asks"] = tuple(ask_from_json(ask) for ask in stored["asks"])
+    return StageState(**stored, result=result)
 
 
 def ask_from_json(data: Mapping[str, Any]) -> AskState:
