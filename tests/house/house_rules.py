@@ -115,7 +115,8 @@ def finished(name: str, text: str) -> Iterator[str]:
     for node in ast.walk(parsed(text)):
         if isinstance(node, ast.Name) and node.id == "NotImplementedError":
             yield f":{node.lineno}: raise UnimplementedError, which says what to do"
-        if isinstance(node, ast.Attribute) and _AVOIDED.fullmatch(ast.unparse(node)):
+        avoided = isinstance(node, ast.Attribute) and _AVOIDED.fullmatch(ast.unparse(node))
+        if avoided and name.startswith("tests/"):
             yield f":{node.lineno}: a test that is not run shows nothing"
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.COMMENT and _UNNAMED.search(token.string):

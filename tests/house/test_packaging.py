@@ -8,19 +8,18 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from pathlib import Path
 
 import pytest
 from house_rules import ROOT, project_files
 
 import shipway
 
+RUNTIME, DEV = "requirements/runtime.txt", "requirements/dev.txt"
 LOCKS = [
-    "requirements/runtime.txt",
-    "requirements/dev.txt",
-    "src/shipway/gates/tools.txt",
-    "src/shipway/gates/runner.txt",
-    "src/shipway/agents/templates/service/project/requirements.txt",
-    "src/shipway/agents/templates/service/project/requirements-dev.txt",
+    name
+    for name in project_files()
+    if name.endswith(".txt") and (ROOT / name).with_suffix(".in").is_file()
 ]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
@@ -41,6 +40,13 @@ def loose(text):
         )
         or "://" in pin
     ]
+
+
+def test_every_list_of_requirements_has_its_lock():
+    ours = [name for name in project_files() if "/templates/service/project/" not in name]
+    lists = {name for name in ours if Path(name).suffix == ".in"}
+    assert lists == {str(Path(name).with_suffix(".in")) for name in LOCKS}
+    assert {RUNTIME, DEV, "src/shipway/gates/tools.txt"} < set(LOCKS)
 
 
 @pytest.mark.parametrize("lock", LOCKS)
@@ -82,7 +88,7 @@ def test_runtime_and_development_locks_do_not_contradict_each_other():
         found = (re.match(r"([\w.-]+)\S*==(\S+)", pin) for pin in pins((ROOT / lock).read_text()))
         return dict(match.groups() for match in found)
 
-    runtime, dev = versions(LOCKS[0]), versions(LOCKS[1])
+    runtime, dev = versions(RUNTIME), versions(DEV)
     assert {name: dev[name] for name in runtime.keys() & dev.keys()} == {
         name: runtime[name] for name in runtime.keys() & dev.keys()
     }

@@ -20,6 +20,11 @@ def test_ruff_finds_nothing():
     assert code == 0, output
 
 
+def test_everything_is_in_the_layout_of_the_house():
+    code, output = run("ruff", "format", "--check")
+    assert code == 0, f"make format would change:\n{output}"
+
+
 def test_mypy_strict_finds_nothing():
     code, output = run("mypy")
     assert code == 0, output
