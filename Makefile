@@ -16,7 +16,7 @@ unexport PYTHONPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX
 
 PIP := .venv/bin/python -m pip -qq --no-input install --only-binary=:all: --require-hashes
 
-.PHONY: help test demo lint format bench lock clean
+.PHONY: help test demo lint format map bench lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-8s %s\n' "$$name" "$$what"; done
@@ -51,6 +51,9 @@ lint: .venv/.dev ## style, types and floors only
 
 format: .venv/.dev ## put code into the house's layout
 	@.venv/bin/python -m ruff format
+
+map: .venv/.dev ## write the map in docs/ARCHITECTURE.md again
+	@.venv/bin/python tests/house/house_map.py
 
 bench: .venv/.dev ## time from requirement to deployed, and the heart alone
 	@.venv/bin/python bench/river.py

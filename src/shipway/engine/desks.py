@@ -14,6 +14,7 @@ from shipway.contracts.envelope import Task
 from shipway.engine.places import Places
 from shipway.telemetry.attempts import attempt_log
 from shipway.telemetry.logs import bound
+from shipway.telemetry.trace import parse
 
 Note = Callable[[str, str, int, str], None]
 
@@ -28,12 +29,14 @@ class Desks:
         self._places = Places(settings.home)
 
     def desk(self, task: Task, cancel: threading.Event) -> Desk:
+        span = parse(task.traceparent)
         log = attempt_log(
             self._places.log(task.run, task.stage, task.attempt),
             run=task.run,
             stage=task.stage,
             attempt=task.attempt,
-            trace=task.traceparent,
+            trace_id=span.trace_id,
+            span_id=span.span_id,
         )
 
         def say(text: str) -> None:

@@ -40,7 +40,7 @@ def _as_line(_logger: Any, _method: str, event: EventDict) -> bytes:
 
 
 def attempt_log(path: Path, **identity: Any) -> structlog.typing.FilteringBoundLogger:
-    """A logger whose every line carries ``identity`` (run, stage, attempt, trace)."""
+    """A logger whose every line carries ``identity`` (run, stage, attempt, trace_id ...)."""
     logger: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
         _Lines(path), processors=_processors(), wrapper_class=_EVERY_LEVEL, **identity
     )
