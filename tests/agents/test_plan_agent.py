@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from plan_documents import plan, query, things
 
 from shipway.agents.agent import Asks, Desk
-from shipway.agents.plan import Planner, RepositoryPlanner, SpecificationPlanner
+from shipway.agents.plan import RepositoryPlanner, SpecificationPlanner
 from shipway.agents.planning import readable
 from shipway.agents.planning.patterns import matching
 from shipway.contracts.plan import PlanRequest, PlanResult
@@ -51,7 +51,7 @@ def run(
     requirement = artifacts.put(data, "api.yaml", "application/yaml")
     request = PlanRequest(requirement=requirement, kind="specification", **more)
     desk = make_desk("plan", request)
-    return (agent or Planner()).perform(request, desk), desk
+    return (agent or SpecificationPlanner()).perform(request, desk), desk
 
 
 def test_a_document_becomes_two_artifacts(make_desk: MakeDesk, artifacts: Any) -> None:
@@ -76,7 +76,7 @@ def test_a_document_becomes_two_artifacts(make_desk: MakeDesk, artifacts: Any) -
 
 def test_the_same_document_gives_the_same_bytes(make_desk: MakeDesk, artifacts: Any) -> None:
     first, _ = run(make_desk, artifacts, LIBRARY.read_bytes())
-    second, _ = run(make_desk, artifacts, LIBRARY.read_bytes(), SpecificationPlanner())
+    second, _ = run(make_desk, artifacts, LIBRARY.read_bytes())
     assert first == second
 
 

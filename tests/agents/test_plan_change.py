@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from shipway.agents.agent import Desk
-from shipway.agents.plan import Planner
+from shipway.agents.plan import RepositoryPlanner
 from shipway.agents.planning.change import plan_change
 from shipway.contracts.change_plan import ChangePlan
 from shipway.contracts.model import ArtifactRef
@@ -215,7 +215,7 @@ def test_the_agent_plans_from_the_base_commit_only(
         desk = make_desk("plan", request)
         if not desk.hub.exists():
             Hub.create(desk.hub).seed(repository, base)
-        return Planner().perform(request, desk), desk
+        return RepositoryPlanner().perform(request, desk), desk
 
     (first, desk), (second, _) = perform(), perform()
     assert first == second
@@ -233,4 +233,4 @@ def test_the_agent_plans_from_the_base_commit_only(
 def test_a_change_without_a_base_is_refused(make_desk: MakeDesk, artifacts: Any) -> None:
     request = PlanRequest(requirement=artifacts.put(b"fix: x", "r", "text/plain"), kind="change")
     with pytest.raises(UsageError, match="commit to start from"):
-        Planner().perform(request, make_desk("plan", request))
+        RepositoryPlanner().perform(request, make_desk("plan", request))

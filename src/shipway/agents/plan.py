@@ -64,23 +64,6 @@ class RepositoryPlanner:
         return _change_result(plan, change_readable.write(plan), desk)
 
 
-class Planner:
-    """The default for a pipeline that names no agent: hands the request to the one that fits it."""
-
-    capability = "plan"
-    name = "planner"
-
-    def __init__(self) -> None:
-        self._specification = SpecificationPlanner()
-        self._repository = RepositoryPlanner()
-
-    def perform(self, request: PlanRequest, desk: Desk) -> PlanResult:
-        """Raises what the agent for the kind of requirement raises."""
-        if request.kind == "specification":
-            return self._specification.perform(request, desk)
-        return self._repository.perform(request, desk)
-
-
 def _expect(request: PlanRequest, kind: str) -> None:
     if request.kind != kind:
         raise UsageError(
