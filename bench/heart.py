@@ -28,6 +28,7 @@ from shipway.engine.pipelines.codec import sealed
 from shipway.engine.places import Places
 from shipway.store.artifacts import ArtifactStore
 from shipway.store.database import prepare
+from shipway.telemetry.logs import configure
 from shipway.telemetry.trace import new
 
 TREE = "1" * 40
@@ -198,6 +199,7 @@ class Heart:
 def measure(at_once: tuple[int, ...], seconds: float) -> dict[str, Any]:
     """The heart and raw commits in turns, so that a machine that slows down slows both."""
     with tempfile.TemporaryDirectory(prefix="shipway-bench-") as name:
+        configure("info", Path(name) / "shipway.jsonl")  # as an engine process has it
         folder = Path(name)
         heart = Heart(folder)
         rows = []

@@ -25,6 +25,7 @@ from shipway.engine.codec import encode
 from shipway.engine.desks import Desks
 from shipway.errors import ShipwayError
 from shipway.store.ledger import OrderRow
+from shipway.telemetry.logs import bound
 
 #: A task that takes longer is announced as running; a shorter one is only reported when done.
 ANNOUNCE_AFTER = 0.05
@@ -126,7 +127,18 @@ class LocalDispatch:
                 given = await self._outcome(task, cancel, began)
             finally:
                 announce.cancel()
+        if announce.when() <= loop.time():  # long enough for people to have seen it running
+            self._note(task, given, time.time() - began)
         self._tell(order.run, given, encode({"status": given.status, "error": given.error}))
+
+    def _note(self, task: Task, given: e.Completed, seconds: float) -> None:
+        code = given.error["code"] if given.error else None
+        with bound(
+            run=task.run, stage=task.stage, attempt=task.attempt, traceparent=task.traceparent
+        ):
+            self._log.info(
+                "attempt ended", status=given.status, seconds=round(seconds, 3), code=code
+            )
 
     async def _outcome(self, task: Task, cancel: threading.Event, began: float) -> e.Completed:
         try:
