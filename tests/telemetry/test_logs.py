@@ -190,7 +190,7 @@ def test_a_disk_that_refuses_loses_lines_not_the_work_and_says_how_many(tmp_path
 
 def test_an_attempt_has_a_log_of_its_own_only_once_something_is_said(tmp_path):
     path = tmp_path / "a" / "log.jsonl"
-    log = attempt_log(path, run="r", stage="plan", attempt=1)
+    log = attempt_log(lambda: path, run="r", stage="plan", attempt=1)
     assert not path.exists()
     with bound(run="r") as span:
         log.info("reading", password=SECRET)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable
+from functools import lru_cache
 
 from pydantic import BaseModel
 
@@ -14,7 +15,6 @@ from shipway.contracts.envelope import Task
 from shipway.engine.places import Places
 from shipway.telemetry.attempts import attempt_log
 from shipway.telemetry.logs import bound
-from shipway.telemetry.trace import parse
 
 Note = Callable[[str, str, int, str], None]
 
@@ -27,16 +27,17 @@ class Desks:
         self._artifacts = artifacts
         self._note = note
         self._places = Places(settings.home)
+        self._hub = lru_cache(maxsize=1024)(self._places.hub)
 
     def desk(self, task: Task, cancel: threading.Event) -> Desk:
-        span = parse(task.traceparent)
+        _, trace_id, span_id, _ = task.traceparent.split("-", 3)
         log = attempt_log(
-            self._places.log(task.run, task.stage, task.attempt),
+            lambda: self._places.log(task.run, task.stage, task.attempt),
             run=task.run,
             stage=task.stage,
             attempt=task.attempt,
-            trace_id=span.trace_id,
-            span_id=span.span_id,
+            trace_id=trace_id,
+            span_id=span_id,
         )
 
         def say(text: str) -> None:
@@ -47,7 +48,7 @@ class Desks:
             task=task,
             artifacts=self._artifacts,
             work=self._places.work(task.run, f"{task.stage}-{task.attempt}"),
-            hub=self._places.hub(task.run),
+            hub=self._hub(task.run),
             home=self._settings.home,
             log=log,
             say=say,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,13 +24,13 @@ _EVERY_LEVEL = structlog.make_filtering_bound_logger(10)
 class _Lines:
     """Opens the file at the first line; the descriptor goes with the last one who holds the log."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Callable[[], Path]) -> None:
         self._path = path
         self._file: RotatingFile | None = None
 
     def msg(self, line: bytes) -> None:
         if self._file is None:
-            self._file = RotatingFile(self._path, size=LARGEST, keep=1)
+            self._file = RotatingFile(self._path(), size=LARGEST, keep=1)
         self._file.write(line)
 
     debug = info = warning = error = critical = exception = log = msg
@@ -39,8 +40,11 @@ def _as_line(_logger: Any, _method: str, event: EventDict) -> bytes:
     return rendered(event)
 
 
-def attempt_log(path: Path, **identity: Any) -> structlog.typing.FilteringBoundLogger:
-    """A logger whose every line carries ``identity`` (run, stage, attempt, trace_id ...)."""
+def attempt_log(path: Callable[[], Path], **identity: Any) -> structlog.typing.FilteringBoundLogger:
+    """A logger whose every line carries ``identity`` (run, stage, attempt, trace_id ...).
+
+    ``path`` is asked when the first line is written: most attempts of a quick stage say nothing.
+    """
     logger: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
         _Lines(path), processors=_processors(), wrapper_class=_EVERY_LEVEL, **identity
     )
