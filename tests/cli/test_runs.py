@@ -257,6 +257,25 @@ def test_an_interrupted_run_is_kept_and_goes_on_when_resumed(here, start, number
     assert detail(here)["summary"]["status"] == "succeeded"
 
 
+def test_ctrl_c_is_quiet_at_any_moment(here, start):
+    for delay in (0.0, 0.1, 0.3, 0.6, 1.0, 1.5):
+        with Begun(start("sleep 1; echo two >> a.txt")) as process:
+            until(lambda: catches(process.pid, signal.SIGTERM))  # it is our code that runs now
+            time.sleep(delay)  # not a wait for anything: the moment is what is tried
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=20)
+        assert "Traceback" not in err, f"after {delay} s"
+        assert process.returncode == 130, f"after {delay} s: {err}"
+    assert here("run", "list").returncode == 0
+
+
+def catches(pid: int, number: int) -> bool:
+    """Whether the process has a handler of its own for a signal."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    mask = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(mask.split()[1], 16) >> (number - 1) & 1)
+
+
 def test_who_only_watches_stops_only_the_watching(here, start):
     assert here(*start("sleep 3; echo two >> a.txt", "--detach")).returncode == 0
     with Begun(["run", "watch", "1"]) as process:

@@ -42,6 +42,10 @@ def carry(words: Sequence[str]) -> int:
     _listen()
     code = obey(words)
     settle_stdout()
+    if code == ExitCode.INTERRUPTED:
+        # Python remembers an interrupt that arrived inside an exec() (dataclasses use it while they
+        # are imported) and would end by the signal instead of with our exit code.
+        os._exit(code)
     # From here on a second Ctrl-C ends the process at once and without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     return code
