@@ -127,7 +127,7 @@ def test_filters_and_pages_of_the_library(library: ServicePlan) -> None:
 def test_errors_of_the_library_are_those_it_declares(library: ServicePlan) -> None:
     lend = operation(library, "POST /members/{memberId}/loans")
     assert {(error.reason, error.status) for error in lend.errors} == {
-        ("not_found", 404), ("reference", 404), ("conflict", 409), ("invalid", 422),
+        ("not_found", 404), ("reference", 409), ("conflict", 409), ("invalid", 422),
     }  # fmt: skip
     assert library.overlay == []
     assert operation(library, "DELETE /books/{bookId}").security == [["libraryKey"]]

@@ -57,6 +57,11 @@ def rules(
         ({"serial": {**TEXT, "description": "Unique serial of the thing"}}, None, [["serial"]]),
         ({"serial": {**TEXT, "description": "Need not be unique... not unique"}}, None, []),
         ({"serial": TEXT}, "The thing is locked", []),
+        (
+            {"serial": TEXT, "mail": TEXT},
+            "This serial exists, or the mail is unknown",
+            [["serial"]],
+        ),
     ],
 )
 def test_uniqueness_is_recognised_from_words_and_extensions(

@@ -21,7 +21,15 @@ from pydantic import JsonValue
 
 from shipway.agents.planning.doubts import Doubts
 from shipway.agents.planning.entities import Column, Entity
-from shipway.agents.planning.wording import mentions, named, position, quoted, says_taken, speaks_of
+from shipway.agents.planning.wording import (
+    mentions,
+    named,
+    position,
+    quoted,
+    says_missing,
+    says_taken,
+    speaks_of,
+)
 from shipway.contracts.service_plan import UniqueRule
 from shipway.specs.document import Document, Node
 from shipway.specs.names import folded, words
@@ -133,7 +141,8 @@ def _about_key(entity: Entity, text: str) -> bool:
 def _from_words(
     entity: Entity, entities: list[Entity], text: str, pointer: str
 ) -> list[UniqueRule]:
-    if not says_taken(text):
+    text = _about_taken(text)
+    if not text:
         return []
     reason = f"{pointer}/description"
     conditional = _conditional(entity, entities, text, reason)
@@ -148,6 +157,12 @@ def _from_words(
     if together:
         return [UniqueRule(columns=[one.name for one in (*told, *scope)], reason=reason)]
     return [UniqueRule(columns=[one.name], reason=reason) for one in told]
+
+
+def _about_taken(text: str) -> str:
+    """The parts of a text that say what is there already, without those about what is missing."""
+    parts = re.split(r"[.;]\s|,\s+(?:or|and)\s", text + " ")
+    return ". ".join(part for part in parts if says_taken(part) and not says_missing(part))
 
 
 def _wires(entity: Entity) -> list[str]:
