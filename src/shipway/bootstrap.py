@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 
-from shipway.check.check import Equipment
 from shipway.config import Settings
 from shipway.config import prepare as prepare_directories
 from shipway.engine.commands import Commands
@@ -22,8 +20,6 @@ from shipway.release.releases import Releases
 from shipway.store.artifacts import ArtifactStore
 from shipway.store.database import prepare
 from shipway.telemetry.logs import configure
-from shipway.workspace.environments import Environments
-from shipway.workspace.fence import Fence
 
 
 class System:
@@ -88,26 +84,10 @@ def serve(settings: Settings) -> bool:
     return serve_until_idle(engine)
 
 
-def check_equipment(settings: Settings) -> Equipment:
-    """What `shipway check` works with: no database, no engine.
-
-    Raises ConfigurationError when the state directory cannot be used.
-    """
-    prepare_directories(settings)
-    places = Places(settings.home)
-    configure(settings.log_level, places.log_lines)
-    fence = Fence(settings.fence, hidden=(settings.home,))
-    return Equipment(
-        fence=fence,
-        environments=Environments(settings.cache, fence, settings.python),
-        shelf=ArtifactStore(places.artifacts),
-        place=places.checks,
-        at_once=max(1, min(settings.max_attempts_at_once, len(os.sched_getaffinity(0)))),
-    )
-
-
 def doctor(settings: Settings) -> list[CheckResult]:
     """Whether this machine is ready: the ground's own checks, then the fence really tried."""
+
+    from shipway.workspace.fence import Fence
 
     def fence() -> tuple[Status, str]:
         report = Fence(settings.fence).probe()

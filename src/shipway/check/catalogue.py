@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from shipway.gates import standard
+from shipway.domain.policy import Policy
+from shipway.gates import building, commands, complexity, dependencies, rules, standard
 from shipway.gates.gate import Gate
 
-GATES: tuple[Gate, ...] = tuple(sorted(standard.GATES, key=lambda gate: gate.cost))
+BUILT_IN: tuple[Gate, ...] = (
+    *rules.GATES,
+    *complexity.GATES,
+    *dependencies.GATES,
+    building.GATE,
+    *standard.GATES,
+)
+NAMES = tuple(gate.id for gate in BUILT_IN)
+
+
+def gates(policy: Policy) -> list[Gate]:
+    """The built-in gates and those that the policy declares, in the order they are started."""
+    declared = [commands.gate(one) for one in policy.commands]
+    return sorted([*BUILT_IN, *declared], key=lambda gate: gate.cost)

@@ -5,42 +5,37 @@ from __future__ import annotations
 import platform
 import shutil
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from shipway import __version__
-from shipway.check import claims, outcome
-from shipway.check.catalogue import GATES
+from shipway.check import catalogue, claims, memory, outcome, waivers
+from shipway.check.setting import Ears, Equipment, Setting
 from shipway.check.subject import Revised, Subject, Wanted, find
-from shipway.contracts.change_plan import ChangePlan
 from shipway.contracts.check import CheckReport, Outcome, PolicyUse, Revision
 from shipway.contracts.evidence import GateEvidence, GateSelection
-from shipway.contracts.model import ArtifactRef, timestamp
+from shipway.contracts.model import timestamp
 from shipway.domain.gates import Verdict
-from shipway.domain.policy import Policy
+from shipway.domain.policy import POLICY, Policy
 from shipway.domain.states import Claim
 from shipway.errors import FenceError, ShipwayError, UsageError
-from shipway.gates.bench import TESTS, Bench, Shelf
-from shipway.gates.changes import between
-from shipway.gates.comparison import Comparison, Side
+from shipway.gates.comparison import Comparison
 from shipway.gates.gate import Gate
 from shipway.gates.look import Doubt, Record, evidence
 from shipway.gates.parsers.reading import UnreadableReportError
-from shipway.gates.project import survey
-from shipway.gates.stack import Stack, look
-from shipway.gates.tools import tool_environment
-from shipway.workspace.environments import Environments
-from shipway.workspace.fence import Fence, Limits
+from shipway.gates.suite_gate import today
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What to check. ``gates`` names those to run, empty for all; ``policy`` replaces the base's."""
+    """What to check. ``gates`` names those to run, empty for all; ``policy`` replaces the base's.
+
+    ``cached`` False judges everything again; ``run`` False only selects.
+    """
 
     repository: Path
     wanted: Wanted = field(default_factory=Wanted)
@@ -48,34 +43,16 @@ class Asked:
     gates: tuple[str, ...] = ()
     policy: Policy | None = None
     cached: bool = True
-
-
-class Logs(Shelf, Protocol):
-    """Where logs are kept, and read again to be shown."""
-
-    def read(self, ref: ArtifactRef) -> bytes: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Equipment:
-    """What a check works with. ``place`` is a directory of ours that it may fill and clear."""
-
-    fence: Fence
-    environments: Environments
-    shelf: Logs
-    place: Path
-    at_once: int = 2
-    patience: Limits = TESTS
+    run: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Watcher:
-    """Who hears how it goes: a line now and then, each gate's selection and evidence, and when to stop."""
+    """Who hears how it goes: first what is compared and selected, then each gate as it ends."""
 
-    say: Callable[[str], None] = lambda _line: None
-    selected: Callable[[list[GateSelection]], None] = lambda _all: None
+    begun: Callable[[CheckReport], None] = lambda _report: None
     judged: Callable[[GateEvidence], None] = lambda _one: None
-    cancel: threading.Event = field(default_factory=threading.Event)
+    ears: Ears = field(default_factory=Ears)
 
 
 def check(asked: Asked, equipment: Equipment, watcher: Watcher | None = None) -> CheckReport:
@@ -85,20 +62,12 @@ def check(asked: Asked, equipment: Equipment, watcher: Watcher | None = None) ->
     FenceError where nothing may be run. Nothing is left behind but logs and cached verdicts.
     """
     watcher = watcher or Watcher()
-    _known(asked.gates)
     equipment.place.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix="check-", dir=equipment.place))
     try:
         return _Check(asked, equipment, watcher, work).run()
     finally:
-        shutil.rmtree(work, ignore_errors=True)
-
-
-def _known(names: Sequence[str]) -> None:
-    known = [gate.id for gate in GATES]
-    for name in names:
-        if name not in known:
-            raise UsageError(f"there is no gate {name}", hint=f"the gates are {', '.join(known)}")
+        _remove(work)
 
 
 class _Check:
@@ -108,98 +77,103 @@ class _Check:
         self.watcher = watcher
         self.work = work
         self.started = time.time()
+        self.subject = find(asked.repository, asked.wanted, work / "subject.git")
+        self.policy = asked.policy or read_policy(self.subject)
+        self.gates = {gate.id: gate for gate in catalogue.gates(self.policy)}
+        _refuse_unknown(asked.gates, list(self.gates))
+        self.memory = memory.Memory(equipment.place / "memory", equipment.shelf)
+        self.key = self._key()
+        self.cached: list[str] = []
+        self._comparison: Comparison | None = None
 
     def run(self) -> CheckReport:
-        subject = find(self.asked.repository, self.asked.wanted, self.work / "subject.git")
-        policy = self.asked.policy or Policy()
-        if subject.base.tree == subject.head.tree:
-            return self._nothing(subject, policy)
-        comparison = self._comparison(subject, policy)
-        chosen = self._select(comparison)
-        self.watcher.selected(chosen)
-        seen = self._judge(comparison, chosen)
-        return self._report(subject, comparison, chosen, seen)
+        if self.subject.base.tree == self.subject.head.tree:
+            return self._nothing()
+        chosen = self._wanted(self._selections())
+        self.watcher.begun(self._report(chosen, []))
+        seen = self._judged(chosen) if self.asked.run else []
+        if len(self.cached) < len(seen):
+            self.memory.tidy(self.equipment.place / "logs")
+        return self._report(chosen, seen)
 
-    # -- the comparison -----------------------------------------------------------------------
+    # -- what was known before ----------------------------------------------------------------
 
-    def _comparison(self, subject: Subject, policy: Policy) -> Comparison:
-        hub = subject.into(self.work / "hub.git")
-        changes = between(hub, subject.base.commit, subject.head.commit)
-        claim, by = claims.claimed(self.asked.claim, subject.message, changes)
-        self.watcher.say("preparing the gates' tools")
-        tools = tool_environment(
-            self.equipment.environments, say=self.watcher.say, cancel=self.watcher.cancel
-        )
-        trees = {
-            name: hub.checkout(one.commit, self.work / name / "tree")
-            for name, one in (("base", subject.base), ("head", subject.head))
-        }
-        base_stack, head_stack = look(trees["base"].path), look(trees["head"].path)
-        # How it is tested is the base's to say; a candidate only adds what the base does not have.
-        head_stack = replace(
-            head_stack,
-            test=base_stack.test or head_stack.test,
-            types=base_stack.types or head_stack.types,
+    def _key(self) -> str:
+        """Everything that could change a verdict, in one digest."""
+        subject, policy = self.subject, self.policy
+        quarantined = [one.test for one in policy.quarantine if one.expires >= today()]
+        return memory.key(
+            memory.surroundings(self.equipment.python, self.equipment.fence.policy),
+            str(self.equipment.patience),
+            [subject.base.tree, subject.head.tree, subject.message, self.asked.claim],
+            [policy.digest, quarantined, memory.directories(policy.holdout)],
+            None if self.asked.policy is None else repr(policy),
         )
 
-        def side(name: str, one: Revised, stack: Stack) -> Side:
-            checkout = trees[name]
-            (self.work / name / "work").mkdir()
-            bench = Bench(
-                fence=self.equipment.fence,
-                shelf=self.equipment.shelf,
-                tools=tools,
-                project=survey(checkout.path, _plan(stack, policy, claim, subject.base.commit)),
-                tree=checkout.path,
-                readable=checkout.readable,
-                tree_id=one.tree,
-                work=self.work / name / "work",
-                patience=replace(self.equipment.patience, seconds=policy.threshold("seconds")),
-                cancel=self.watcher.cancel,
-                say=self.watcher.say,
-            )
-            return Side("base" if name == "base" else "head", one.commit, one.tree, stack, bench)
+    def _key_of(self, gate: str) -> str:
+        return memory.key(self.key, gate, self.gates[gate].version)
 
-        (self.work / "gates").mkdir()
-        return Comparison(
-            hub=hub,
-            base=side("base", subject.base, base_stack),
-            head=side("head", subject.head, head_stack),
-            changes=changes,
-            claim=claim,
-            claimed_by=by,
-            policy=policy,
-            environments=self.equipment.environments,
-            work=self.work / "gates",
-            message=subject.message,
-        )
+    def comparison(self) -> Comparison:
+        """Both sides, set up when the first gate needs them."""
+        if self._comparison is None:
+            self._comparison = Setting(
+                self.subject, self.policy, self.asked.claim, self.equipment, self.watcher.ears,
+                self.work,
+            ).comparison()  # fmt: skip
+        return self._comparison
 
-    def _select(self, comparison: Comparison) -> list[GateSelection]:
-        """Every gate with its reason; one that was not asked for says that."""
+    # -- selecting and judging ----------------------------------------------------------------
+
+    def _selections(self) -> list[GateSelection]:
+        """Every gate with its rule's answer, before anything runs."""
+        name = memory.key(self.key, "selections", sorted(self.gates))
+        known = self.memory.selections(name) if self.asked.cached else None
+        if known is not None:
+            return known
+        comparison = self.comparison()
         chosen = []
-        for gate in GATES:
+        for gate in self.gates.values():
             selected, reason = gate.select(comparison)
-            if self.asked.gates and gate.id not in self.asked.gates:
-                selected, reason = False, "not asked for (--gate)"
-            enforcement = comparison.policy.enforcement(gate.id, gate.enforcement)
+            enforcement = self.policy.enforcement(gate.id, gate.enforcement)
             chosen.append(
                 GateSelection(
                     gate=gate.id, selected=selected, reason=reason, enforcement=enforcement
                 )
             )
+        self.memory.keep_selections(name, chosen)
         return chosen
 
-    # -- judging ------------------------------------------------------------------------------
+    def _wanted(self, chosen: list[GateSelection]) -> list[GateSelection]:
+        """The same, without what was not asked for."""
+        if not self.asked.gates:
+            return chosen
+        left = {"selected": False, "reason": "not asked for (--gate)"}
+        return [
+            one if one.gate in self.asked.gates else one.model_copy(update=left) for one in chosen
+        ]
 
-    def _judge(self, comparison: Comparison, chosen: list[GateSelection]) -> list[GateEvidence]:
-        """A few at once, the cheapest first; each is told as soon as it is there."""
-        wanted = {one.gate: one for one in chosen if one.selected}
+    def _judged(self, chosen: list[GateSelection]) -> list[GateEvidence]:
+        """What is known already, then the rest, a few at once and the cheapest first."""
+        wanted = [one for one in chosen if one.selected]
         seen: dict[str, GateEvidence] = {}
+        for one in wanted:
+            found = self.memory.evidence(self._key_of(one.gate)) if self.asked.cached else None
+            if found is not None:
+                seen[one.gate] = found.model_copy(update={"enforcement": one.enforcement})
+                self.cached.append(one.gate)
+                self.watcher.judged(seen[one.gate])
+        missing = [one for one in wanted if one.gate not in seen]
+        if missing:
+            seen |= self._run(self.comparison(), missing)
+        return [seen[one.gate] for one in wanted]
+
+    def _run(
+        self, comparison: Comparison, missing: Sequence[GateSelection]
+    ) -> dict[str, GateEvidence]:
+        seen = {}
         with ThreadPoolExecutor(self.equipment.at_once, thread_name_prefix="gate") as pool:
             running: set[Future[GateEvidence]] = {
-                pool.submit(_one, gate, comparison, wanted[gate.id])
-                for gate in GATES
-                if gate.id in wanted
+                pool.submit(_one, self.gates[one.gate], comparison, one) for one in missing
             }
             try:
                 while running:
@@ -207,62 +181,85 @@ class _Check:
                     for one in done:
                         found = one.result()
                         seen[found.gate] = found
+                        if self.gates[found.gate].lasting:
+                            used = comparison.environments_used()
+                            self.memory.keep(self._key_of(found.gate), found, used)
                         self.watcher.judged(found)
             except BaseException:
-                self.watcher.cancel.set()
+                self.watcher.ears.cancel.set()
                 for one in running:
                     one.cancel()
                 raise
-        return [seen[name] for name in wanted]
+        return seen
 
     # -- telling ------------------------------------------------------------------------------
 
-    def _report(
-        self,
-        subject: Subject,
-        comparison: Comparison,
-        chosen: list[GateSelection],
-        seen: list[GateEvidence],
-    ) -> CheckReport:
-        result, summary, decisions = outcome.decide(chosen, seen)
+    def _report(self, chosen: list[GateSelection], seen: list[GateEvidence]) -> CheckReport:
+        used = waivers.used(self.policy, seen, today())
+        waived = {one.gate for one in used if one.counts}
+        result, summary, decisions = outcome.decide(chosen, seen, waived)
+        claim, by = self._claim()
         return CheckReport(
             outcome=result,
             summary=summary,
-            claim=comparison.claim,
-            claimed_by=comparison.claimed_by,
-            stack=comparison.head.stack.stack,
+            claim=claim,
+            claimed_by=by,
             selections=chosen,
             evidence=seen,
             decisions=decisions,
-            **self._frame(subject, comparison.policy),
+            waivers=used,
+            next=_next(result, seen),
+            **self._frame(),
         )
 
-    def _nothing(self, subject: Subject, policy: Policy) -> CheckReport:
+    def _claim(self) -> tuple[Claim, str]:
+        if self._comparison is not None:
+            return self._comparison.claim, self._comparison.claimed_by
+        return claims.claimed(self.asked.claim, self.subject.message, self.subject.paths())
+
+    def _nothing(self) -> CheckReport:
+        claim, by = self._claim()
         return CheckReport(
             outcome=Outcome.NOTHING,
-            summary=f"the head has the same files as its base, {subject.base.said}",
-            claim=self.asked.claim or Claim.CHORE,
-            claimed_by="--claim" if self.asked.claim else "default",
-            stack="unknown",
+            summary=f"the head has the same files as its base, {self.subject.base.said}",
+            claim=claim,
+            claimed_by=by,
             selections=[],
             evidence=[],
             next=["shipway check --base HEAD~1"],
-            **self._frame(subject, policy),
+            **self._frame(),
         )
 
-    def _frame(self, subject: Subject, policy: Policy) -> dict[str, Any]:
+    def _frame(self) -> dict[str, Any]:
         ended = time.time()
         return {
-            "repository": str(subject.top),
-            "base": _revision(subject.base),
-            "head": _revision(subject.head),
-            "policy": PolicyUse(source=policy.source, digest=policy.digest),
-            "notes": list(subject.notes),
+            "repository": str(self.subject.top),
+            "base": _revision(self.subject.base),
+            "head": _revision(self.subject.head),
+            "policy": PolicyUse(source=self.policy.source, digest=self.policy.digest),
+            "notes": list(self.subject.notes),
             "machine": machine(),
+            "cached": list(self.cached),
             "started_at": timestamp(self.started),
             "ended_at": timestamp(ended),
             "seconds": round(ended - self.started, 3),
         }
+
+
+def read_policy(subject: Subject) -> Policy:
+    """The base's policy, or the strict default; raises ConfigurationError with all its faults."""
+    data = subject.read(POLICY)
+    if data is None:
+        return Policy()
+    from shipway.check import policyfile
+
+    return policyfile.read(data, catalogue.NAMES, f"{POLICY} of {subject.base.said}")
+
+
+def _refuse_unknown(names: Sequence[str], known: Sequence[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise UsageError(f"there is no gate {name}", hint=f"the gates are {', '.join(known)}")
 
 
 def _one(gate: Gate, comparison: Comparison, chosen: GateSelection) -> GateEvidence:
@@ -281,26 +278,31 @@ def _one(gate: Gate, comparison: Comparison, chosen: GateSelection) -> GateEvide
     return found.model_copy(update={"enforcement": chosen.enforcement})
 
 
-def _plan(stack: Stack, policy: Policy, claim: Claim, base: str) -> ChangePlan:
-    """What the survey of a tree asks for."""
-    return ChangePlan(
-        name=stack.name or "project",
-        title="check",
-        requirement="check",
-        claim=claim,
-        base=base,
-        target="HEAD",
-        stack=stack.stack,
-        layout=stack.layout,
-        requirements=list(policy.requirements) or stack.requirements,
-        test=stack.test,
-        lint=stack.lint,
-        types=stack.types,
-    )
+def _next(result: Outcome, seen: Sequence[GateEvidence]) -> list[str]:
+    """The one command that repeats what stands in the way."""
+    if result is Outcome.ACCEPTED:
+        return []
+    bad = [one.gate for one in seen if one.verdict is not Verdict.PASS]
+    return [f"shipway check --gate {bad[0]}"] if bad else []
 
 
 def _revision(one: Revised) -> Revision:
     return Revision(commit=one.commit, tree=one.tree, said=one.said)
+
+
+def _remove(work: Path) -> None:
+    """Everything of the check, also what tests made unreadable."""
+
+    def again(function: Callable[[str], object], path: str, _error: object) -> None:
+        parent = Path(path).parent
+        parent.chmod(0o700)
+        if Path(path).is_dir() and not Path(path).is_symlink():
+            Path(path).chmod(0o700)
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            Path(path).unlink(missing_ok=True)
+
+    shutil.rmtree(work, onerror=again)
 
 
 def machine() -> dict[str, str]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from shipway.domain.states import Claim
-from shipway.gates.changes import Change
 from shipway.gates.shape import is_code
 
 _SUBJECT = re.compile(r"^(\w+)(?:\([^)\n]*\))?!?:\s+\S")
@@ -18,7 +18,7 @@ _TYPES = {
 _STRONGEST = (Claim.FEATURE, Claim.FIX, Claim.REFACTOR, Claim.CHORE)
 
 
-def claimed(asked: Claim | None, message: str, changes: tuple[Change, ...]) -> tuple[Claim, str]:
+def claimed(asked: Claim | None, message: str, paths: Iterable[str]) -> tuple[Claim, str]:
     """The claim and where it comes from; of several commits the one that promises most counts."""
     if asked is not None:
         return asked, "--claim"
@@ -26,7 +26,7 @@ def claimed(asked: Claim | None, message: str, changes: tuple[Change, ...]) -> t
     for kind in _STRONGEST:
         if kind in said:
             return kind, "commit message"
-    if any(is_code(change.path) for change in changes):
+    if any(map(is_code, paths)):
         return Claim.FIX, "default"
     return Claim.CHORE, "default"
 

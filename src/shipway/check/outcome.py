@@ -2,53 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
+from shipway.check.waivers import digest
 from shipway.contracts.check import Decision, Outcome
 from shipway.contracts.evidence import GateEvidence, GateSelection
-from shipway.domain.gates import Enforcement, Verdict, passes, sound
+from shipway.domain.gates import Enforcement, Judgement, Verdict, passes, sound
+
+POLICY = "the base's .shipway/policy.yaml"
 
 
 def decide(
-    selections: Sequence[GateSelection], evidence: Sequence[GateEvidence]
+    selections: Sequence[GateSelection],
+    evidence: Sequence[GateEvidence],
+    waived: Collection[str] = (),
 ) -> tuple[Outcome, str, list[Decision]]:
     """The outcome, one sentence for it, and what a person would have to decide.
 
-    Only PASS passes: what cannot be judged goes to a person, and so does a change that no
-    required gate looked at.
+    Only PASS passes, or a FAIL of a gate in ``waived``. What cannot be judged goes to a person,
+    and so does a change that no required gate looked at.
     """
     required = [one for one in evidence if one.enforcement is Enforcement.REQUIRED]
-    against = [one for one in required if _verdict(one) is Verdict.FAIL and one.ask is None]
-    open_ones = [
-        one for one in required if _verdict(one) is not Verdict.PASS and one not in against
-    ]
-    decisions = [_decision(one) for one in open_ones]
+    bad = [one for one in required if one.gate not in waived and not _passed(one)]
+    against = [one for one in bad if one.verdict is Verdict.FAIL and one.ask is None]
+    decisions = [_decision(one) for one in bad if one not in against]
     if against:
         others = f" and {len(against) - 1} more" if len(against) > 1 else ""
-        return (
-            Outcome.REJECTED,
-            f"{against[0].gate}{others} failed: {against[0].summary}",
-            decisions,
-        )
-    if open_ones:
-        names = ", ".join(one.gate for one in open_ones)
-        return Outcome.PERSON, f"not decided by gates alone: {names}", decisions
-    if not passes((one.selection() for one in selections), (one.judgement() for one in evidence)):
+        summary = f"{against[0].gate}{others} failed: {against[0].summary}"
+        return Outcome.REJECTED, summary, decisions
+    if bad:
+        names = ", ".join(one.gate for one in bad)
+        return Outcome.PERSON, f"gates alone cannot decide: {names}", decisions
+    if not passes(
+        (one.selection() for one in selections), (_judgement(one, waived) for one in evidence)
+    ):
         return Outcome.PERSON, "no required gate judged this change", [_unjudged(selections)]
-    return Outcome.ACCEPTED, f"{len(required)} required gates passed", decisions
+    excused = f", {len(waived)} waived" if waived else ""
+    return Outcome.ACCEPTED, f"{_count(len(required))} passed{excused}", decisions
 
 
-def _verdict(one: GateEvidence) -> Verdict:
-    return sound(one.judgement()).verdict
+def _count(number: int) -> str:
+    return f"{number} required gate{'' if number == 1 else 's'}"
+
+
+def _passed(one: GateEvidence) -> bool:
+    return sound(one.judgement()).verdict is Verdict.PASS
+
+
+def _judgement(one: GateEvidence, waived: Collection[str]) -> Judgement:
+    if one.gate not in waived:
+        return one.judgement()
+    return Judgement(one.gate, Verdict.PASS, max(one.examined, 1), one.summary, one.enforcement)
 
 
 def _decision(one: GateEvidence) -> Decision:
     if one.ask is not None:
+        waiver = f"gate: {one.gate}, digest: {digest(one)}, approver, reason, expires"
         return Decision(
             gate=one.gate,
             question=one.ask,
             how=[
-                "merge it if that is meant, after somebody other than the author has looked at it"
+                "if it is not meant: change it and check again",
+                f"if it is: merge it by hand, or write a waiver into {POLICY} ({waiver})",
             ],
         )
     return Decision(
@@ -56,7 +71,7 @@ def _decision(one: GateEvidence) -> Decision:
         question=f"{one.gate} could not judge ({one.verdict.value}): {one.summary}",
         how=[
             "mend the reason and check again",
-            f"or say in the base's .shipway/policy.yaml that {one.gate} is advisory",
+            f"or write `advisory: [{one.gate}]` into {POLICY}, so that it only informs",
         ],
     )
 
@@ -66,5 +81,5 @@ def _unjudged(selections: Sequence[GateSelection]) -> Decision:
     return Decision(
         gate="policy",
         question=f"no required gate applies ({reasons}); is the change good?",
-        how=["name commands that judge it in the base's .shipway/policy.yaml"],
+        how=[f"name commands that judge it in {POLICY}, under `commands:`"],
     )

@@ -50,6 +50,14 @@ class Subject:
         )  # fmt: skip
         return hub
 
+    def paths(self) -> list[str]:
+        """The changed files of the head, and those that are gone."""
+        listed = git(
+            "diff-tree", "-r", "-z", "--name-only", "--no-renames",
+            self.base.commit, self.head.commit, git_dir=self.store,
+        ).stdout  # fmt: skip
+        return [os.fsdecode(path) for path in listed.split(b"\0") if path]
+
     def read(self, path: str) -> bytes | None:
         """A file of the base, None when it has none there."""
         done = git(

@@ -35,6 +35,7 @@ EXAMPLES = (
     help="What it says it is.",
 )
 @click.option("--gate", "gates", multiple=True, metavar="NAME", help="Only this gate (repeatable).")
+@click.option("--again", is_flag=True, help="Judge again what is known from an earlier check.")
 @speaks
 def check(output: Output, head: str | None, repo: Path, **given: object) -> int:
     """Judge a change before it is merged: HEAD is a branch, a commit or a range A..B.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
@@ -22,6 +23,7 @@ _STYLES = {
     Outcome.NOTHING: "bold yellow",
     Outcome.PERSON: "bold yellow",
 }
+_PINNED = re.compile(r"^[\w.-]+==[\w.+-]+: ")
 _LOG_LINES = 12
 _FINDINGS = 5
 
@@ -34,47 +36,51 @@ def seconds(one: GateEvidence) -> float:
     ).total_seconds()
 
 
-def streamed(one: GateEvidence, *, unicode: bool) -> Line:
+def heading(report: CheckReport) -> Iterator[Line]:
+    """What is compared, before anything is judged."""
+    yield [Part("head   ", "dim"), Part(one_line(report.head.said))]
+    yield [Part("base   ", "dim"), Part(one_line(report.base.said))]
+    yield [Part("claim  ", "dim"), Part(f"{report.claim.value} ({report.claimed_by})")]
+    yield [Part("policy ", "dim"), Part(one_line(report.policy.source))]
+    for note in report.notes:
+        yield [Part("note   ", "dim"), Part(one_line(note), "yellow")]
+    yield []
+
+
+def verdict(one: GateEvidence, *, unicode: bool) -> Line:
     """One gate, as soon as it has judged."""
-    verdict = one.verdict.value
+    said = one.verdict.value
     return [
-        mark(verdict, unicode=unicode),
+        mark(said, unicode=unicode),
         Part(one.gate, "", 13),
-        word(verdict, 8),
+        word(said, 8),
         Part(f"{duration(seconds(one)):>7}  ", "dim"),
         Part(one_line(one.summary)),
         Part("  (advisory)" if one.enforcement is Enforcement.ADVISORY else "", "red"),
     ]
 
 
-def lines(report: CheckReport, read: Read, *, unicode: bool) -> Iterator[Line]:
-    """The whole report for a person."""
-    yield [Part("head  ", "dim"), Part(one_line(report.head.said))]
-    yield [Part("base  ", "dim"), Part(one_line(report.base.said))]
-    yield [
-        Part("claim ", "dim"),
-        Part(
-            f"{report.claim.value} ({report.claimed_by}), policy: {one_line(report.policy.source)}"
-        ),
-    ]
-    for note in report.notes:
-        yield [Part("note  ", "dim"), Part(one_line(note), "yellow")]
-    yield []
-    for one in report.evidence:
-        yield streamed(one, unicode=unicode)
-    for left in report.selections:
-        if not left.selected:
-            yield [
-                Part("", "", 3), Part(left.gate, "dim", 13), Part("n/a      ", "dim"),
-                Part(f"{'':7} {one_line(left.reason)}", "dim"),
-            ]  # fmt: skip
+def conclusion(report: CheckReport, read: Read) -> Iterator[Line]:
+    """What did not apply, each failure, what to decide, and the outcome."""
+    left = [one for one in report.selections if not one.selected]
+    if left:
+        names = ", ".join(one.gate for one in left)
+        yield [Part(f"   not applicable: {names}  (--explain says why)", "dim")]
+    if report.cached:
+        yield [
+            Part(f"   nothing changed since an earlier check for {len(report.cached)} gates", "dim")
+        ]
     for one in report.evidence:
         if one.verdict is not Verdict.PASS:
             yield from failure(one, read)
+    for used in report.waivers:
+        style = "yellow" if used.counts else "dim"
+        text = f"waiver for {used.gate} by {used.approver} until {used.expires}: {used.why}"
+        yield [Part(one_line(text), style)]
     yield from decisions(report)
     yield []
     yield [
-        Part(f"{report.outcome.value}", _STYLES[report.outcome]),
+        Part(report.outcome.value, _STYLES[report.outcome]),
         Part(f"  {one_line(report.summary)}  "),
         Part(f"({duration(report.seconds)})", "dim"),
     ]
@@ -96,9 +102,16 @@ def failure(one: GateEvidence, read: Read) -> Iterator[Line]:
         yield [Part(f"    and {len(one.findings) - _FINDINGS} more", "dim")]
     for line in log_lines(one, read):
         yield [Part(f"  | {clean(line)}", "dim")]
+    yield [Part("    repeat it: ", "dim"), Part(one_line(reproduce(one)), "bold")]
+
+
+def reproduce(one: GateEvidence) -> str:
+    """The one command that shows it again, as it can be typed."""
     command = next((found.reproduce for found in one.findings if found.reproduce), one.reproduce)
-    if command:
-        yield [Part("    repeat it: ", "dim"), Part(one_line(command), "bold")]
+    # A tool of ours is named with its version in front; the user may not have it.
+    if not command or _PINNED.match(command):
+        return f"shipway check --gate {one.gate}"
+    return command
 
 
 def log_lines(one: GateEvidence, read: Read) -> list[str]:

@@ -69,7 +69,6 @@ class CheckReport(Model):
     head: Revision
     claim: Claim
     claimed_by: str
-    stack: str
     policy: PolicyUse
     selections: list[GateSelection]
     evidence: list[GateEvidence]

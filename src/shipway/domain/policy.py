@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 
 from shipway.domain.gates import Enforcement
 
+POLICY = ".shipway/policy.yaml"
+"""Where a repository keeps it; only the base's copy counts."""
+
 THRESHOLDS: Mapping[str, float] = {
     "coverage": 0.0,
     "changed_coverage": 60.0,

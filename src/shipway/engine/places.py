@@ -39,11 +39,6 @@ class Places:
         """What every process of this state directory logs, one JSON object a line; rotated."""
         return self.home / "logs" / "shipway.jsonl"
 
-    @property
-    def checks(self) -> Path:
-        """Where `shipway check` works, and what it found before."""
-        return self.home / "checks"
-
     # One parse each: joining with "/" step by step is slow, and every attempt needs these.
 
     def run(self, run: str) -> Path:

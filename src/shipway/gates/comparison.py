@@ -98,6 +98,17 @@ class Comparison:
         """The same, but a side that needs no environment, or has none, comes as it is."""
         return self.once(f"candidate:{side.name}", lambda: self._built(side))
 
+    def environments_used(self) -> list[Path]:
+        """Where the environments lie that gates have worked with so far."""
+        used = [self.head.bench.tools.path]
+        for side in (self.base, self.head):
+            made = self._made.get(f"candidate:{side.name}")
+            if made is None or not made.done() or made.exception() is not None:
+                continue
+            bench = made.result()
+            used += [one.path for one in (bench.candidate, bench.runner) if one is not None]
+        return used
+
     def fresh(self, bench: Bench, commit: str) -> Bench:
         """A new checkout of ``commit`` that may be written to, with the environment of ``bench``."""
         with self._lock:

@@ -16,7 +16,8 @@ class Gate:
 
     ``cost`` is a rough number of seconds on a small project: the cheapest is started first.
     ``select`` looks at files and the diff only; ``judge`` may raise Doubt, UnreadableReportError
-    or a ShipwayError, which become the verdict ERROR.
+    or a ShipwayError, which become the verdict ERROR. A gate is not ``lasting`` when things that
+    nobody can keep an eye on decide as well: its verdicts are never taken from an earlier check.
     """
 
     id: str
@@ -26,3 +27,4 @@ class Gate:
     about: str
     select: Callable[[Comparison], tuple[bool, str]]
     judge: Callable[[Comparison], GateEvidence]
+    lasting: bool = True

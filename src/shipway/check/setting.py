@@ -1,0 +1,174 @@
+"""Puts base and head side by side: clean checkouts, what is known of each, tools and environments."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal, Protocol
+
+from shipway.check import claims
+from shipway.check.subject import Revised, Subject
+from shipway.config import Settings, prepare
+from shipway.contracts.change_plan import ChangePlan
+from shipway.contracts.model import ArtifactRef
+from shipway.domain.policy import Policy
+from shipway.domain.states import Claim
+from shipway.gates.bench import TESTS, Bench, Shelf
+from shipway.gates.changes import between
+from shipway.gates.comparison import Comparison, Side
+from shipway.gates.project import survey
+from shipway.gates.stack import Stack, look
+from shipway.gates.tools import tool_environment
+from shipway.store.artifacts import ArtifactStore
+from shipway.workspace.environments import Environment, Environments
+from shipway.workspace.fence import Fence, Limits
+from shipway.workspace.git import Hub, Workspace
+
+
+class Logs(Shelf, Protocol):
+    """Where logs are kept, and read again to be shown."""
+
+    def read(self, ref: ArtifactRef) -> bytes: ...
+
+    def verify(self, ref: ArtifactRef) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Equipment:
+    """What a check works with. ``place`` is a directory of ours that it may fill and clear.
+
+    ``python`` is what environments are built with; ``at_once`` how many gates run side by side;
+    ``patience`` what one run of the tests may use.
+    """
+
+    fence: Fence
+    environments: Environments
+    shelf: Logs
+    place: Path
+    python: Path
+    at_once: int = 2
+    patience: Limits = TESTS
+
+
+def equipment(settings: Settings) -> Equipment:
+    """What the settings describe; all that checks keep lies below ``checks`` in the state directory.
+
+    Raises ConfigurationError when that cannot be used.
+    """
+    prepare(settings)
+    place = settings.home / "checks"
+    fence = Fence(settings.fence, hidden=(settings.home,))
+    return Equipment(
+        fence=fence,
+        environments=Environments(settings.cache, fence, settings.python),
+        shelf=ArtifactStore(place / "logs"),
+        place=place,
+        python=settings.python,
+        at_once=max(1, min(settings.max_attempts_at_once, len(os.sched_getaffinity(0)))),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Ears:
+    """Who is told in a few words what goes on, and how to stop it."""
+
+    say: Callable[[str], None] = lambda _line: None
+    cancel: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Builds the comparison of one subject in a directory of ours."""
+
+    subject: Subject
+    policy: Policy
+    claim: Claim | None
+    equipment: Equipment
+    ears: Ears
+    work: Path
+
+    def comparison(self) -> Comparison:
+        """Both sides, ready to be judged; raises when the gates' tools cannot be had."""
+        subject = self.subject
+        hub = subject.into(self.work / "hub.git")
+        changes = between(hub, subject.base.commit, subject.head.commit)
+        claim, by = claims.claimed(self.claim, subject.message, subject.paths())
+        self.ears.say("preparing the gates' tools")
+        tools = tool_environment(
+            self.equipment.environments, say=self.ears.say, cancel=self.ears.cancel
+        )
+        base, head = self._checkout(hub, "base"), self._checkout(hub, "head")
+        base_stack, head_stack = look(base.path), look(head.path)
+        # How it is tested is the base's to say; a candidate only adds what the base does not have.
+        head_stack = replace(
+            head_stack,
+            test=base_stack.test or head_stack.test,
+            types=base_stack.types or head_stack.types,
+        )
+        (self.work / "gates").mkdir()
+        return Comparison(
+            hub=hub,
+            base=self._side("base", subject.base, base, base_stack, claim, tools),
+            head=self._side("head", subject.head, head, head_stack, claim, tools),
+            changes=changes,
+            claim=claim,
+            claimed_by=by,
+            policy=self.policy,
+            environments=self.equipment.environments,
+            work=self.work / "gates",
+            message=subject.message,
+        )
+
+    def _checkout(self, hub: Hub, name: Literal["base", "head"]) -> Workspace:
+        one = self.subject.base if name == "base" else self.subject.head
+        return hub.checkout(one.commit, self.work / name / "tree")
+
+    def _side(
+        self,
+        name: Literal["base", "head"],
+        one: Revised,
+        checkout: Workspace,
+        stack: Stack,
+        claim: Claim,
+        tools: Environment,
+    ) -> Side:
+        work = self.work / name / "work"
+        work.mkdir()
+        bench = Bench(
+            fence=self.equipment.fence,
+            shelf=self.equipment.shelf,
+            tools=tools,
+            project=survey(checkout.path, self._plan(stack, claim)),
+            tree=checkout.path,
+            readable=checkout.readable,
+            tree_id=one.tree,
+            work=work,
+            patience=self._patience(),
+            cancel=self.ears.cancel,
+            say=self.ears.say,
+        )
+        return Side(name, one.commit, one.tree, stack, bench)
+
+    def _patience(self) -> Limits:
+        given = self.policy.thresholds.get("seconds")
+        return self.equipment.patience if given is None else replace(TESTS, seconds=given)
+
+    def _plan(self, stack: Stack, claim: Claim) -> ChangePlan:
+        """What the survey of a tree asks for."""
+        return ChangePlan(
+            name=stack.name or "project",
+            title="check",
+            requirement="check",
+            claim=claim,
+            base=self.subject.base.commit,
+            target="HEAD",
+            stack=stack.stack,
+            layout=stack.layout,
+            requirements=list(self.policy.requirements) or stack.requirements,
+            test=stack.test,
+            lint=stack.lint,
+            types=stack.types,
+        )

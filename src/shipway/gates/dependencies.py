@@ -1,0 +1,113 @@
+"""Gates for what a change makes the project depend on: licences, and known weaknesses of packages."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from email.parser import HeaderParser
+from pathlib import Path, PurePosixPath
+
+from shipway import __version__
+from shipway.contracts.evidence import Finding, GateEvidence
+from shipway.domain.gates import Enforcement, Verdict
+from shipway.gates.comparison import Comparison
+from shipway.gates.gate import Gate
+from shipway.gates.look import Doubt, Record, evidence
+from shipway.gates.parsers.reading import Reading, short
+from shipway.gates.runners.tests import site_packages
+
+_DECLARING = re.compile(
+    r"(^|/)(requirements[^/]*\.(txt|in)|requirements/[^/]+\.(txt|in)|pyproject\.toml|setup\.(py|cfg)|"
+    r"Pipfile(\.lock)?|poetry\.lock|uv\.lock|package(-lock)?\.json|Cargo\.(toml|lock)|go\.(mod|sum))$"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """An installed package and what its own metadata says of its licence; "" says nothing."""
+
+    name: str
+    version: str
+    licence: str
+
+
+def _declares(comparison: Comparison) -> list[str]:
+    return [one.path for one in comparison.changes if _DECLARING.search(one.path)]
+
+
+def _select_licences(comparison: Comparison) -> tuple[bool, str]:
+    if comparison.head.bench.project.stack != "python":
+        return False, "no Python project"
+    touched = _declares(comparison)
+    if touched:
+        return True, f"{PurePosixPath(touched[0]).name} changed, and with it what is installed"
+    return False, "what the project depends on did not change"
+
+
+def installed(place: Path) -> list[Package]:
+    """The packages of an environment, read from their metadata; nothing of them is run."""
+    found = []
+    for metadata in sorted(place.glob("*.dist-info/METADATA")):
+        said = HeaderParser().parsestr(metadata.read_text(encoding="utf-8", errors="replace"))
+        classified = [
+            line.rpartition(" :: ")[2]
+            for line in said.get_all("Classifier", [])
+            if line.startswith("License ::")
+        ]
+        free = str(said.get("License", "")).strip().splitlines()
+        licence = str(said.get("License-Expression", "")) or ", ".join(classified)
+        licence = licence or (free[0][:80] if free else "")
+        found.append(Package(str(said.get("Name", "")), str(said.get("Version", "")), licence))
+    return found
+
+
+def _judge_licences(comparison: Comparison) -> GateEvidence:
+    record = Record("licences", "shipway", __version__, reproduce="pip inspect")
+    bench = comparison.candidate(comparison.head)
+    if bench.candidate is None:
+        raise Doubt("there is no environment to look at")
+    packages = installed(site_packages(bench.candidate))
+    if not packages:
+        return evidence(bench, record, Verdict.NOT_RUN, "nothing is installed that has a licence")
+    allowed = comparison.policy.licences
+    found = [one for one in (_objection(package, allowed) for package in packages) if one]
+    reading = Reading(len(packages), found, {"packages": len(packages), "findings": len(found)})
+    if found:
+        summary = f"{len(found)} of {len(packages)} packages; first: {found[0].message}"
+        return evidence(bench, record, Verdict.FAIL, summary, reading)
+    return evidence(
+        bench, record, Verdict.PASS, f"{len(packages)} packages have a licence", reading
+    )
+
+
+def _objection(package: Package, allowed: tuple[str, ...]) -> Finding | None:
+    name = f"{package.name} {package.version}"
+    if not package.licence:
+        return Finding(rule="licence-unknown", message=short(f"{name} does not state a licence"))
+    if allowed and not any(one.lower() in package.licence.lower() for one in allowed):
+        return Finding(rule="licence", message=short(f"{name} is under {package.licence}"))
+    return None
+
+
+def _judge_advisories(comparison: Comparison) -> GateEvidence:
+    """No advisories come with Shipway, and none are fetched: what nobody asked cannot pass."""
+    record = Record("advisories", "shipway", __version__)
+    return evidence(
+        comparison.head.bench, record, Verdict.NOT_RUN,
+        "there is no source of advisories here; add a command for it to the policy "
+        "(`commands:` with pip-audit or osv-scanner, where their database can be reached)",
+    )  # fmt: skip
+
+
+GATES = (
+    Gate(
+        "licences", 1, 2.0, Enforcement.ADVISORY,
+        "each installed package states a licence, one that the policy allows if it lists some",
+        _select_licences, _judge_licences,
+    ),
+    Gate(
+        "advisories", 1, 0.0, Enforcement.ADVISORY,
+        "known weaknesses of packages; without a source of advisories it is NOT_RUN",
+        _select_licences, _judge_advisories,
+    ),
+)  # fmt: skip
