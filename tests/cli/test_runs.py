@@ -333,14 +333,15 @@ def test_a_dry_run_checks_everything_and_starts_nothing(here, start):
 def test_what_cannot_be_started_is_refused_and_leaves_no_run(here, tmp_path):
     not_one = tmp_path / "plain"
     not_one.mkdir()
-    done = here("run", "--repo", str(not_one), "-r", "x", "--agent", "implement=command:true")
-    assert done.returncode == 2
-    assert "error[REPOSITORY]" in done.stderr
+    words = ["run", "--repo", str(not_one), "-r", "x", "--agent", "implement=command:true"]
+    for done in (here(*words), here(*words, "--dry-run")):
+        assert done.returncode == 2
+        assert "error[REPOSITORY]" in done.stderr
     spec = tmp_path / "broken.yaml"
     spec.write_text("{ not yaml")
-    done = here("run", "--spec", str(spec))
-    assert done.returncode == 2
-    assert "error[SPECIFICATION]" in done.stderr
+    for done in (here("run", "--spec", str(spec)), here("run", "--spec", str(spec), "--dry-run")):
+        assert done.returncode == 2
+        assert "error[SPECIFICATION]" in done.stderr
     assert json.loads(here("run", "list", "--json").stdout) == []
     patch = tmp_path / "none.patch"
     done = here("run", "--repo", str(not_one), "-r", "x", "--patch", str(patch))
