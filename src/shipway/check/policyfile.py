@@ -250,7 +250,7 @@ def _refusal(where: str, faults: list[Fault]) -> ConfigurationError:
     count = f"{len(faults)} fault{'s' if len(faults) != 1 else ''}"
     return ConfigurationError(
         "\n".join([f"the policy cannot be used: {count}", *map(str, faults)]),
-        hint=f"mend each in {where} and commit it to the base: the candidate's copy does not count",
+        hint=f"mend each and commit {POLICY} to the base: the candidate's copy does not count",
         details={
             "faults": [
                 {

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from shipway.check import formats, verify
 from shipway.check.check import Asked, Watcher, check
 from shipway.check.setting import Ears, Equipment
 from shipway.check.setting import equipment as equip
 from shipway.check.subject import Wanted
 from shipway.cli import checktext
-from shipway.cli.output import Output, one_line
+from shipway.cli.output import Output, one_line, write, write_bytes
 from shipway.cli.render import Screen
 from shipway.cli.session import settings
 from shipway.contracts.check import CheckReport, Outcome
@@ -29,13 +31,65 @@ CODES = {
 def perform(output: Output, head: str | None, repo: Path, **given: Any) -> int:
     """Check, show, and give the exit code of the outcome."""
     asked = _asked(head, repo, given)
+    if output.json and given["form"]:
+        raise UsageError(
+            "--json is one form and " + f"--{given['form']} another", hint="choose one"
+        )
     equipment = equip(settings())
-    if output.json:
+    if given["verify"] is not None:
+        return _verified(output, given["verify"].read(), asked, equipment)
+    if given["explain"]:
+        return _explained(output, asked, equipment)
+    if output.json or given["form"]:
         report = check(asked, equipment, _quiet(output))
-        output.emit(report.model_dump(mode="json"))
+        _write(output, report, given["form"])
     else:
         report = _told(output, asked, equipment)
     return CODES[report.outcome]
+
+
+def _write(output: Output, report: CheckReport, form: str | None) -> None:
+    """The report for another program."""
+    match form:
+        case "sarif":
+            output.emit(formats.sarif(report))
+        case "junit":
+            write_bytes(formats.junit(report) + b"\n")
+        case "markdown":
+            write(sys.stdout, formats.markdown(report))
+        case _:
+            output.emit(report.model_dump(mode="json"))
+
+
+def _explained(output: Output, asked: Asked, equipment: Equipment) -> int:
+    """Which gates apply and why, before anything is judged."""
+    report = check(replace(asked, run=False), equipment, _quiet(output))
+    if output.json:
+        output.emit([one.model_dump(mode="json") for one in report.selections])
+        return ExitCode.DONE
+    screen = Screen(sys.stdout, output.color)
+    for line in checktext.explained(report):
+        screen.say(line)
+    return ExitCode.DONE
+
+
+def _verified(output: Output, data: bytes, asked: Asked, equipment: Equipment) -> int:
+    """Whether evidence holds: 0 when everything that decides came out the same."""
+    said = verify.read(data)
+    found = verify.verify(said, asked, equipment, _quiet(output))
+    if output.json:
+        output.emit(
+            {
+                "agrees": not found.differences,
+                "differences": found.differences,
+                "report": found.report.model_dump(mode="json"),
+            }
+        )
+    else:
+        screen = Screen(sys.stdout, output.color)
+        for line in checktext.compared(said, found.differences):
+            screen.say(line)
+    return ExitCode.FAILED if found.differences else ExitCode.DONE
 
 
 def _asked(head: str | None, repo: Path, given: dict[str, Any]) -> Asked:

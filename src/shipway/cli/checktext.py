@@ -88,6 +88,38 @@ def conclusion(report: CheckReport, read: Read) -> Iterator[Line]:
         yield [Part("next: ", "dim"), Part(one_line(command))]
 
 
+def explained(report: CheckReport) -> Iterator[Line]:
+    """Every gate: whether it applies, whether it decides, and the rule's reason."""
+    yield from heading(report)
+    if report.outcome is Outcome.NOTHING:
+        yield [Part(one_line(report.summary), "yellow")]
+    for one in report.selections:
+        how = one.enforcement.value if one.selected else "n/a"
+        style = "" if one.selected else "dim"
+        yield [
+            Part("  "),
+            Part(one.gate, style, 14),
+            Part(how, style, 10),
+            Part(one_line(one.reason), style),
+        ]
+
+
+def compared(said: CheckReport, differences: list[str]) -> Iterator[Line]:
+    """Whether evidence holds."""
+    names = len(said.evidence)
+    if not differences:
+        yield [
+            Part("the evidence holds", "bold green"),
+            Part(
+                f"  {said.outcome.value}, {names} gates judged again for tree {said.head.tree[:12]}"
+            ),
+        ]
+        return
+    yield [Part("the evidence does not hold", "bold red"), Part(f"  tree {said.head.tree[:12]}")]
+    for one in differences:
+        yield [Part(f"  {one_line(one)}")]
+
+
 def failure(one: GateEvidence, read: Read) -> Iterator[Line]:
     """What failed, the end of its log, and the one command that repeats it."""
     yield []
