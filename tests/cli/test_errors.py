@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import stat
 import subprocess
 import sys
@@ -158,7 +159,7 @@ def test_a_signal_ends_a_command_with_its_own_code_and_no_traceback(home, name, 
 
 
 def test_a_reader_that_goes_away_is_no_error(home):
-    command = f"{sys.executable} -m shipway --help | true"
+    command = f"{shlex.quote(sys.executable)} -m shipway --help | true"
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", command],
         env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
@@ -208,7 +209,7 @@ def test_colour_of_errors_follows_the_flag_and_the_environment(shipway):
 @pytest.mark.parametrize("where", [">&-", ">&- 2>&-", "> /dev/full", "| true"])
 def test_a_stream_that_is_closed_or_full_makes_no_noise(home, words, where):
     done = subprocess.run(
-        ["bash", "-c", f"{sys.executable} -m shipway {words} {where}"],
+        ["bash", "-c", f"{shlex.quote(sys.executable)} -m shipway {words} {where}"],
         env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
         capture_output=True,
         text=True,

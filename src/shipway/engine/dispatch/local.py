@@ -176,6 +176,8 @@ class LocalDispatch:
         except asyncio.CancelledError:
             desk.cancel.set()
             await asyncio.wait([working])
+            if not working.cancelled():
+                working.exception()  # what it says now no longer counts, and is no news
             raise
 
 
