@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from shipway.gates.bench import Bench
 from shipway.gates.changes import Change
 from shipway.gates.comparison import Comparison
 from shipway.gates.roles import Role, Roles, having, paths, roles
+from shipway.gates.settings import settings
 from shipway.gates.suite import Suite, head_suite, run_suite
 
 TESTING = (Role.TEST, Role.SUPPORT)
@@ -18,7 +20,10 @@ LEAST_SECONDS, TIMES = 60.0, 5.0
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """A change taken apart: ``tests`` are modules, ``support`` what they stand on."""
+    """A change taken apart: ``tests`` are modules, ``support`` what they stand on.
+
+    ``runner`` is the part of ``configuration`` that says how tests are run.
+    """
 
     roles: Roles
     tests: tuple[Change, ...]
@@ -26,6 +31,7 @@ class Parts:
     configuration: tuple[Change, ...]
     source: tuple[Change, ...]
     rest: tuple[Change, ...]
+    runner: tuple[Change, ...] = ()
 
     @property
     def testing(self) -> tuple[Change, ...]:
@@ -45,16 +51,26 @@ def parts(comparison: Comparison) -> Parts:
         tests = having(changes, known, Role.TEST)
         support = tuple(one for one in having(changes, known, Role.SUPPORT) if one not in tests)
         left = [one for one in changes if one not in tests and one not in support]
+        configuration = having(left, known, Role.CONFIGURATION)
+        trees = comparison.base.bench.tree, comparison.head.bench.tree
         return Parts(
             known,
             tests,
             support,
-            having(left, known, Role.CONFIGURATION),
+            configuration,
             having(left, known, Role.SOURCE, Role.OTHER),
             having(left, known, Role.WORDS, Role.POLICY),
+            tuple(one for one in configuration if _runs_tests(trees, one)),
         )
 
     return comparison.once("parts", take_apart)
+
+
+def _runs_tests(trees: tuple[Path, Path], change: Change) -> bool:
+    """Whether what pytest reads of a configuration file is not what it was."""
+    base, head = trees
+    before = settings(base, change.before).get("pytest")
+    return before != settings(head, None if change.is_gone else change.path).get("pytest")
 
 
 def _at(changes: tuple[Change, ...], commit: str) -> Mapping[str, str | None]:
@@ -73,7 +89,7 @@ def without_cause(comparison: Comparison) -> str:
 def with_old_tests(comparison: Comparison) -> str:
     """The head's source under the base's tests, with what they stand on and their configuration."""
     known = parts(comparison)
-    back = (*known.testing, *known.configuration)
+    back = (*known.testing, *known.runner)
     return comparison.once(
         "tree:old-tests",
         lambda: comparison.compose(comparison.head.commit, _at(back, comparison.base.commit)),
@@ -111,7 +127,7 @@ def old_tests(comparison: Comparison) -> Suite:
     """The base's tests on the head's source: the changed ones, or all when their ground changed."""
     known = parts(comparison)
     files = tuple(one.before for one in known.tests if one.before)
-    chosen = None if known.support or known.configuration else files
+    chosen = None if known.support or known.runner else files
     bench = comparison.candidate(comparison.head)
     return comparison.once(
         "suite:old-tests",

@@ -1,0 +1,155 @@
+"""What the base's tests say of the head's source, and what became of each that passed before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from shipway.gates.cases import Pairing, pairing, plain
+from shipway.gates.comparison import Comparison
+from shipway.gates.look import Doubt
+from shipway.gates.roles import Role
+from shipway.gates.suite import ERROR, FAILED, PASSED, Suite, base_suite, head_suite
+from shipway.gates.tamper.trick import Level, Trick
+from shipway.gates.trees import (
+    Parts,
+    new_tests_without_cause,
+    old_tests,
+    parts,
+    run,
+    with_old_tests,
+)
+
+BAD = (FAILED, ERROR)
+AGAIN = 60
+
+
+@dataclass(slots=True)
+class Measured:
+    """Runs that belong together. ``old`` is the head's own when no test or fixture was changed.
+
+    ``base`` and ``red`` (the head's tests without the change) are None where they were not needed.
+    """
+
+    parts: Parts
+    pairs: Pairing
+    head: Suite
+    old: Suite
+    base: Suite | None = None
+    red: Suite | None = None
+    steady: frozenset[str] = frozenset()
+    tricks: list[Trick] = field(default_factory=list)
+
+    def heirs(self, node: str) -> list[str]:
+        """The states on the head of what a test of the base became, one for each parameter."""
+        name = self.heir(node)
+        exact = name + node[len(plain(node)) :]
+        mine = [exact] if exact in self.head.outcomes else [
+            one for one in self.head.outcomes if plain(one) == name
+        ]  # fmt: skip
+        return [FAILED if one in self.forced else self.head.outcomes[one] for one in mine]
+
+    @property
+    def forced(self) -> frozenset[str]:
+        """Tests whose outcome on the head somebody made up, and nobody did on the base."""
+        return self.head.forced - (self.base.forced if self.base else frozenset())
+
+    def heir(self, node: str) -> str:
+        """The node id, without parameters, that a test of the base has on the head."""
+        known = self.pairs.by_id.get(plain(node))
+        if known is not None and known[1] is not None:
+            return known[1].id
+        file, _, rest = plain(node).partition("::")
+        moved = {one.before: one.path for one in self.parts.tests if one.before}
+        return f"{moved.get(file, file)}::{rest}"
+
+    def discriminates(self, name: str) -> bool:
+        """Whether a test of the head (without parameters) passes only because of the change."""
+        if self.red is None:
+            return False
+        mine = {one for one in self.head.passed if plain(one) == name}
+        return bool(mine) and not mine <= self.red.passed
+
+    def state(self, node: str) -> str | None:
+        """What a test of the base says of the head's source, None when it did not run."""
+        found = self.old.outcomes.get(node)
+        if found is None and node in self.steady:
+            return PASSED
+        if found is None and node.split("::", maxsplit=1)[0] not in self._replaced():
+            return self.head.outcomes.get(node)
+        return PASSED if node in self.steady else found
+
+    def _replaced(self) -> set[str]:
+        """Files whose tests on the head say nothing of the base's tests."""
+        if self.old is self.head:
+            return set()
+        return {one.before for one in self.parts.tests if one.before}
+
+
+def measure(comparison: Comparison) -> Measured:
+    """Run what has to be run; raises Doubt when even the base's own suite does not end."""
+    known = parts(comparison)
+    head = head_suite(comparison)
+    pairs = pairing(
+        comparison.base.bench.tree,
+        comparison.head.bench.tree,
+        known.testing,
+        lambda name: known.roles.of(name) in {Role.TEST, Role.SUPPORT},
+    )
+    seen = Measured(known, pairs, head, head)
+    if not head.whole:
+        seen.base = _whole(base_suite(comparison))
+        seen.tricks.append(_ended(head, "the head's tests"))
+        return seen
+    if any(one.before for one in known.tests) or known.support or known.runner:
+        seen.old = old_tests(comparison)
+    if not seen.old.whole:
+        seen.base = _whole(base_suite(comparison))
+        seen.tricks.append(_ended(seen.old, "the base's tests on the head's source"))
+        return seen
+    if known.testing and known.cause:
+        seen.red = new_tests_without_cause(comparison)
+    if _needs_base(seen):
+        seen.base = _whole(base_suite(comparison))
+        seen.steady = _again(comparison, seen)
+    return seen
+
+
+def _whole(base: Suite) -> Suite:
+    if not base.whole:
+        raise Doubt(f"the base's own tests: {base.why}; there is nothing to compare with")
+    return base
+
+
+def _ended(suite: Suite, what: str) -> Trick:
+    """The base's suite ends as it should, this one does not: the candidate ends or hangs it."""
+    where = f" while {suite.hung} was running" if suite.hung else ""
+    place = suite.hung.split("::")[0] if suite.hung else "."
+    return Trick(
+        Level.REJECT, "run-cut-short", f"{what}: {suite.why}{where}; on the base they end", place
+    )
+
+
+def _needs_base(seen: Measured) -> bool:
+    """Whether anything is not simply green: then it matters what it was before."""
+    old, head = seen.old, seen.head
+    if len(old.passed) < len(old.outcomes) or old.broken or not old.ran:
+        return True
+    if head.having(*BAD) or head.broken or head.deselected or head.forced or not head.ran:
+        return True
+    touched = seen.parts.testing or seen.parts.runner
+    return bool(touched) and len(head.passed) < len(head.outcomes)
+
+
+def _again(comparison: Comparison, seen: Measured) -> frozenset[str]:
+    """Tests that failed on the head's source and pass when they are run once more: flaky ones."""
+    if seen.base is None:
+        return frozenset()
+    failed = sorted(seen.base.passed & seen.old.having(*BAD))[:AGAIN]
+    if not failed:
+        return frozenset()
+    commit = comparison.head.commit if seen.old is seen.head else with_old_tests(comparison)
+    suite = run(
+        comparison, commit, None, bench=comparison.candidate(comparison.head),
+        only=frozenset(failed), say="failed tests once more",
+    )  # fmt: skip
+    return suite.passed & frozenset(failed)

@@ -1,0 +1,221 @@
+"""Tests that passed on the base and no longer count on the head, told apart by what explains them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from shipway.domain.states import Claim
+from shipway.gates.cases import Case, parse, plain, read
+from shipway.gates.comparison import Comparison
+from shipway.gates.suite import PASSED, SKIPPED, XFAILED, XPASSED
+from shipway.gates.tamper.assertions import marks, strength
+from shipway.gates.tamper.measured import BAD, Measured
+from shipway.gates.tamper.trick import Level, Trick
+
+KEEPING = frozenset({Claim.REFACTOR, Claim.CHORE})
+SILENT = frozenset({SKIPPED, XFAILED, XPASSED})
+ALIKE = 0.5
+
+
+def lost(comparison: Comparison, seen: Measured) -> Iterator[Trick]:
+    """One finding for each test (not each parameter) of the base that lost its say."""
+    if seen.base is None:
+        return
+    told: set[tuple[str, str]] = set()
+    for node in sorted(seen.base.passed):
+        case, heir = seen.pairs.by_id.get(plain(node), (None, None))
+        if case is not None and heir is None:
+            continue  # deleted: see gone()
+        trick = _Test(comparison, seen, node, case, heir).judged()
+        if trick is not None and (plain(node), trick.rule) not in told:
+            told.add((plain(node), trick.rule))
+            yield trick
+    for node in sorted(seen.steady):
+        said = f"{node} fails now and then: it failed on the head's source and passed once more"
+        yield Trick(Level.NOTE, "flaky-test", said, node.split("::", maxsplit=1)[0])
+
+
+@dataclass(frozen=True, slots=True)
+class _Test:
+    """One test that passed on the base; ``case`` and ``heir`` are known where its file changed."""
+
+    comparison: Comparison
+    seen: Measured
+    node: str
+    case: Case | None
+    heir: Case | None
+
+    def judged(self) -> Trick | None:
+        state = self.seen.state(self.node)
+        heirs = set(self.seen.heirs(self.node))
+        if heirs & set(BAD):
+            fails = self.node not in self.seen.steady
+            if fails and (state != PASSED or self.seen.old is self.seen.head):
+                return self._trick(
+                    Level.REJECT, "test-broken", "passed on the base, fails on the head"
+                )
+            return None
+        if PASSED in heirs:
+            return None if state == PASSED else self._replaced(state)
+        if heirs & SILENT:
+            return self._silenced(state)
+        return self._missing(state)
+
+    def _trick(self, level: Level, rule: str, said: str) -> Trick:
+        name = self.seen.heir(self.node)
+        return Trick(
+            level,
+            rule,
+            f"{self.node}: {said}",
+            self.heir.path if self.heir else name.split("::", maxsplit=1)[0],
+            self.heir.node.lineno if self.heir else None,
+            f"python -m pytest '{self.node}'",
+        )
+
+    def _replaced(self, state: str | None) -> Trick | None:
+        """The base's own version fails on the head's source, and the head's version passes."""
+        said = self.seen.old.messages.get(self.node, "it does not run there")
+        if self.comparison.claim in KEEPING:
+            claim = self.comparison.claim.value
+            return self._trick(
+                Level.ASK, "expectation-changed",
+                f"a {claim} keeps behaviour, but the base's version of the test fails: {said}",
+            )  # fmt: skip
+        if self.case is None or self.heir is None or self.case.whole == self.heir.whole:
+            # What it stands on was changed along with the source: fixtures, data, imports.
+            return None
+        if self.seen.discriminates(self.heir.id):
+            return None
+        before, after = strength(self.case.node), strength(self.heir.node)
+        if after.compared < before.compared or after.empty or after.swallowed or after.cut_off:
+            return self._trick(
+                Level.REJECT, "assertion-weakened",
+                f"its old expectation fails on the head ({said}), and what stands there now passes "
+                "with and without the change",
+            )  # fmt: skip
+        if state is None:
+            return None
+        return self._trick(
+            Level.ASK, "expectation-loosened",
+            f"its old version fails on the head ({said}), its new one passes on both",
+        )  # fmt: skip
+
+    def _silenced(self, state: str | None) -> Trick:
+        hides = state in BAD
+        word = "skipped or expected to fail"
+        if hides:
+            said = f"it is {word} on the head, and the base's version fails on the head's source"
+            return self._trick(Level.REJECT, "test-skipped", said)
+        conditional = self.heir is not None and (
+            marks(self.heir).always == 0 and not strength(self.heir.node).ways_out
+        )
+        said = f"passed on the base and is {word} on the head"
+        return self._trick(Level.ASK if conditional else Level.REJECT, "test-skipped", said)
+
+    def _missing(self, state: str | None) -> Trick | None:
+        """Collected on the base, and not run on the head although its function stands there."""
+        name = self.seen.heir(self.node)
+        file = name.split("::", maxsplit=1)[0]
+        if any(plain(one) == name for one in self.seen.head.deselected):
+            return self._trick(Level.REJECT, "test-deselected", "the head deselects it")
+        if file in self.seen.head.broken:
+            return self._trick(Level.REJECT, "test-broken", "its file does not load on the head")
+        if file in self.seen.head.passed_over:
+            return self._trick(Level.REJECT, "test-skipped", "the head skips its whole file")
+        if self.heir is None and self._went_with_source():
+            return None
+        level = Level.ASK if "[" in self.node and state == PASSED else Level.REJECT
+        return self._trick(level, "test-not-collected", "passed on the base, not run on the head")
+
+    def _went_with_source(self) -> bool:
+        """A doctest of a changed source, or a test of a file that is gone: no function to follow."""
+        file = self.node.split("::", maxsplit=1)[0]
+        return not (self.comparison.head.bench.tree / self.seen.heir(file)).exists() or any(
+            one.before == file for one in self.seen.parts.source
+        )
+
+
+def gone(comparison: Comparison, seen: Measured) -> Iterator[Trick]:
+    """Tests of the base that have no successor on the head."""
+    removed = _removed_names(comparison, seen)
+    for case in seen.pairs.gone:
+        if not case.is_test:
+            continue
+        states = {
+            state for node, state in seen.old.outcomes.items() if plain(node) == case.id
+        }  # fmt: skip
+        if seen.base is not None and not any(plain(one) == case.id for one in seen.base.passed):
+            yield _deleted(Level.NOTE, case, "it did not pass on the base either")
+        elif any(one == PASSED for one in states):
+            yield _deleted(Level.ASK, case, "it passes on the head's source")
+        elif case.content & removed or _imports(case) & removed:
+            yield _deleted(Level.NOTE, case, "what it tested was removed")
+        elif any(_merged(seen, case, new) for new in _fresh(seen)):
+            yield _deleted(Level.NOTE, case, "it is one of the parameters of another test now")
+        elif any(_alike(case, new) for new in seen.pairs.new if new.is_test):
+            yield _deleted(Level.ASK, case, "it fails on the head's source; a new one is like it")
+        else:
+            yield _deleted(
+                Level.REJECT, case, "it passed on the base and fails on the head's source"
+            )
+
+
+def _deleted(level: Level, case: Case, why: str) -> Trick:
+    return Trick(
+        level, "test-deleted", f"{case.id} was deleted: {why}", case.path, case.node.lineno
+    )
+
+
+def _fresh(seen: Measured) -> Iterator[Case]:
+    """Tests of the head that are new or changed."""
+    yield from seen.pairs.new
+    yield from (new for old, new in seen.pairs.pairs if old.whole != new.whole)
+
+
+def _merged(seen: Measured, old: Case, new: Case) -> bool:
+    """Whether a test with parameters, which proves the change, calls the same with the same values."""
+    inputs = {
+        f"={one.value!r}"
+        for call in ast.walk(old.node)
+        if isinstance(call, ast.Call)
+        for argument in (*call.args, *(word.value for word in call.keywords))
+        for one in ast.walk(argument)
+        if isinstance(one, ast.Constant)
+    }
+    names = {one for one in old.content if one.startswith(".")}
+    takes = any(".parametrize" in one for one in new.content)
+    return takes and bool(inputs) and inputs | names <= new.content and seen.discriminates(new.id)
+
+
+def _alike(old: Case, new: Case) -> bool:
+    """Whether two tests use the same names, if with other values."""
+    names = {one for one in old.content if one.startswith(".")}
+    return bool(names) and len(names & new.content) >= ALIKE * len(names)
+
+
+def _imports(case: Case) -> set[str]:
+    """What the test's module imports by name, where the test uses it."""
+    used = {one.id for one in ast.walk(case.node) if isinstance(one, ast.Name)}
+    return {f".{one}" for one in used}
+
+
+def _removed_names(comparison: Comparison, seen: Measured) -> set[str]:
+    """Functions, classes and modules that changed sources no longer define."""
+    old: set[str] = set()
+    new: set[str] = set()
+    for one in seen.parts.source:
+        old |= _defined(comparison.base.bench.tree, one.before)
+        new |= _defined(comparison.head.bench.tree, None if one.is_gone else one.path)
+    return old - new
+
+
+def _defined(tree: Path, name: str | None) -> set[str]:
+    module = parse(read(tree, name)) if name and name.endswith(".py") else None
+    if name is None or module is None:
+        return set()
+    kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    names = {f".{one.name}" for one in ast.walk(module) if isinstance(one, kinds)}
+    return names | {f".{Path(name).stem}"}

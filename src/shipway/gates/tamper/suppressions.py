@@ -1,0 +1,118 @@
+"""Comments that tell a tool to look away, where nothing was there to look away from before."""
+
+from __future__ import annotations
+
+import io
+import re
+import tokenize
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from shipway.gates.cases import read
+from shipway.gates.comparison import Comparison
+from shipway.gates.roles import Role
+from shipway.gates.tamper.trick import Level, Trick
+from shipway.gates.trees import parts
+
+KINDS = {
+    "noqa": re.compile(r"#\s*noqa\b(?P<codes>\s*:\s*[\w, ]+)?", re.IGNORECASE),
+    "type: ignore": re.compile(r"#\s*type:\s*ignore\b(?P<codes>\[[^\]]*\])?"),
+    "pyright: ignore": re.compile(r"#\s*pyright:\s*ignore\b(?P<codes>\[[^\]]*\])?"),
+    "nosec": re.compile(r"#\s*nosec\b(?P<codes>\s*:?\s*B\d+)?"),
+    "pragma: no cover": re.compile(r"#\s*pragma:\s*no\s*(?:cover|branch)\b(?P<codes>)"),
+    "pylint: disable": re.compile(r"#\s*pylint:\s*disable\b(?P<codes>=[\w,-]+)?"),
+    "pragma: allowlist secret": re.compile(r"#\s*pragma:\s*(?:allowlist|whitelist)\s*(?P<codes>secret)"),
+}  # fmt: skip
+WHOLE = re.compile(
+    r"#\s*(ruff:\s*noqa|flake8[:=]\s*noqa|mypy:\s*(ignore-errors|disable-error-code)"
+    r"|pylint:\s*skip-file|pyright:\s*(basic|ignore-errors|strict=false))", re.IGNORECASE,
+)  # fmt: skip
+# Code that a suite on one machine cannot reach is left out by custom.
+UNREACHED = re.compile(
+    r"TYPE_CHECKING|NotImplementedError|ImportError|ModuleNotFoundError|__name__|version_info"
+    r"|sys\.platform|os\.name|abstractmethod|@overload|Protocol|^\s*\.\.\.|assert_never|Unreachable"
+    r"|AssertionError|^\s*pass|\bdef __repr__|^\s*(else|except|finally)\b|PYPY|\bwin32\b",
+    re.IGNORECASE,
+)
+SHARP = frozenset({"nosec", "pragma: allowlist secret"})
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """One comment that suppresses; ``code`` is its line without the comment and without spaces."""
+
+    kind: str
+    bare: bool
+    code: str
+    line: int
+    text: str
+    whole: bool = False
+
+
+def comments(text: bytes) -> list[Comment]:
+    """Every suppression of a Python file; what cannot be read has none."""
+    found = []
+    try:
+        tokens = list(tokenize.tokenize(io.BytesIO(text).readline))
+    except (tokenize.TokenError, SyntaxError, ValueError):
+        return []
+    for token in tokens:
+        if token.type != tokenize.COMMENT:
+            continue
+        code = token.line[: token.start[1]]
+        squeezed = re.sub(r"\s+", "", code)
+        said = token.string
+        if WHOLE.search(said):
+            found.append(Comment("whole file", True, "", token.start[0], said, True))
+            continue
+        for kind, pattern in KINDS.items():
+            match = pattern.search(said)
+            if match is not None:
+                whole = kind == "type: ignore" and not squeezed and token.start[0] <= 3
+                bare = not match["codes"]
+                found.append(Comment(kind, bare, squeezed, token.start[0], code.strip(), whole))
+    return found
+
+
+def suppressions(comparison: Comparison) -> Iterator[Trick]:
+    """New suppressions: beside old code they hide something; beside new code most are custom."""
+    known = parts(comparison)
+    for one in comparison.changes:
+        if one.is_gone or not one.path.endswith((".py", ".pyi")):
+            continue
+        base = read(comparison.base.bench.tree, one.before)
+        head = read(comparison.head.bench.tree, one.path)
+        had = Counter((each.kind, each.code) for each in comments(base))
+        kinds = Counter(each.kind for each in comments(base))
+        kept = Counter(each.kind for each in comments(head))
+        before = {re.sub(r"\s+", "", line) for line in base.decode("utf-8", "replace").splitlines()}
+        for each in comments(head):
+            if had[each.kind, each.code] > 0:
+                had[each.kind, each.code] -= 1
+                continue
+            tested = known.roles.of(one.path) in {Role.TEST, Role.SUPPORT}
+            level = _level(each, before, tested=tested, more=kept[each.kind] > kinds[each.kind])
+            said = f"`{each.kind}` was added beside {_beside(each, before)}"
+            yield Trick(level, "suppression-added", said, one.path, each.line)
+
+
+def _beside(each: Comment, before: set[str]) -> str:
+    if each.whole:
+        return "nothing: it holds for the whole file"
+    return "code that stood there without it" if each.code in before else f"`{each.text[:80]}`"
+
+
+def _level(each: Comment, before: set[str], *, tested: bool, more: bool) -> Level:
+    if each.whole:
+        return Level.NOTE if tested else Level.ASK
+    if tested or not more:
+        # A suppression that moved with its line is no more than there was.
+        return Level.NOTE
+    if each.kind in SHARP:
+        return Level.ASK
+    if each.code and each.code in before:
+        return Level.ASK
+    if each.kind == "pragma: no cover" and not UNREACHED.search(each.text):
+        return Level.ASK
+    return Level.NOTE

@@ -1,0 +1,226 @@
+"""The base's tests on the head's source: what is a trick, what a person decides, what is routine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from comparing import FIXED, GOLD, NEW_EDGE, SHOP, Maker
+
+from shipway.contracts.evidence import GateEvidence
+from shipway.domain.gates import Verdict
+from shipway.domain.states import Claim
+from shipway.gates import tamper
+from shipway.gates.comparison import Comparison
+
+TESTS = SHOP["tests/test_shop.py"]
+
+
+@pytest.fixture
+def compare(hub, fence, environments, shelf, tmp_path, commit) -> Callable[..., Comparison]:
+    return Maker(hub, fence, environments, shelf, tmp_path / "compared", commit)
+
+
+def judge(comparison: Comparison) -> GateEvidence:
+    return tamper.GATE.judge(comparison)
+
+
+def rules(evidence: GateEvidence, severity: str) -> set[str]:
+    return {one.rule for one in evidence.findings if one.severity == severity}
+
+
+def rejected(evidence: GateEvidence) -> set[str]:
+    assert evidence.verdict is Verdict.FAIL, evidence.summary
+    assert evidence.ask is None
+    return rules(evidence, "error")
+
+
+def asked(evidence: GateEvidence) -> set[str]:
+    assert evidence.verdict is Verdict.FAIL, evidence.summary
+    assert evidence.ask is not None, evidence.summary
+    return rules(evidence, "warning")
+
+
+def accepted(evidence: GateEvidence) -> set[str]:
+    assert evidence.verdict is Verdict.PASS, evidence.summary
+    return rules(evidence, "note")
+
+
+# -- routine ----------------------------------------------------------------------------------
+
+
+def test_an_expectation_that_the_fix_contradicts_may_change_with_it(compare) -> None:
+    seen = judge(compare(GOLD))
+    assert accepted(seen) == set()
+    assert seen.counts["tests"] == 8
+    assert seen.counts["on the base"] == 4
+
+
+def test_a_renamed_and_a_moved_test_are_still_there(compare) -> None:
+    moved = NEW_EDGE.replace("def test_name", "def test_it_has_a_name")
+    change = {"shop.py": FIXED, "tests/test_shop.py": None, "tests/unit/test_prices.py": moved}
+    assert accepted(judge(compare(change))) == set()
+
+
+def test_tests_merged_into_parameters_are_still_there(compare) -> None:
+    merged = """import pytest
+import shop
+
+
+@pytest.mark.parametrize(("price", "count", "sum"), [(3, 2, 6), (10, 20, 180), (10, 10, 90)])
+def test_total(price, count, sum):
+    assert shop.total(price, count) == sum
+
+
+def test_name():
+    assert shop.name() == "shop"
+"""
+    assert accepted(judge(compare({"shop.py": FIXED, "tests/test_shop.py": merged}))) == {
+        "test-deleted"
+    }
+
+
+def test_a_test_goes_with_what_it_tested(compare) -> None:
+    change = {
+        "shop.py": SHOP["shop.py"].split("\n\ndef name")[0] + "\n",
+        "tests/test_shop.py": TESTS.split("\n\ndef test_name")[0] + "\n",
+    }
+    assert accepted(judge(compare(change, claim=Claim.REFACTOR))) == {"test-deleted"}
+
+
+def test_a_golden_file_follows_the_source(compare) -> None:
+    base = {
+        "page.py": "def page():\n    return 'Hello'\n",
+        "tests/golden/page.txt": "Hello",
+        "tests/test_page.py": """from pathlib import Path
+import page
+
+
+def test_page():
+    assert page.page() == (Path(__file__).parent / "golden" / "page.txt").read_text()
+""",
+    }
+    change = {"page.py": "def page():\n    return 'Hello!'\n", "tests/golden/page.txt": "Hello!"}
+    assert accepted(judge(compare(change, base=base))) == {"golden-rewritten"}
+    alone = judge(compare({"tests/golden/page.txt": "Bye"}, base=base))
+    assert asked(alone) == {"golden-rewritten"}
+    quiet = judge(compare(change, base=base, claim=Claim.REFACTOR))
+    assert "golden-rewritten" in asked(quiet)
+
+
+# -- tricks, one by one -----------------------------------------------------------------------
+
+
+def test_a_deleted_test_that_would_fail_is_a_trick(compare) -> None:
+    without = TESTS.replace("def test_edge():\n    assert shop.total(10, 10) == 100\n", "")
+    seen = judge(compare({"shop.py": FIXED, "tests/test_shop.py": without}, claim=Claim.REFACTOR))
+    assert rejected(seen) == {"test-deleted"}
+
+
+def test_a_deleted_test_that_would_pass_is_asked_about(compare) -> None:
+    without = TESTS.split("\n\ndef test_name")[0] + "\n"
+    seen = judge(compare({"tests/test_shop.py": without}, claim=Claim.CHORE))
+    assert asked(seen) == {"test-deleted"}
+    assert "test_name" in (seen.ask or "")
+
+
+def test_a_skipped_test_is_a_trick(compare) -> None:
+    for mark in (
+        "@pytest.mark.skip(reason='later')", "@pytest.mark.xfail", "@pytest.mark.skipif(True, reason='x')",
+    ):  # fmt: skip
+        skipped = NEW_EDGE.replace("import shop", "import pytest\nimport shop").replace(
+            "def test_edge", f"{mark}\ndef test_edge"
+        )
+        seen = judge(compare({"shop.py": FIXED, "tests/test_shop.py": skipped}))
+        assert "test-skipped" in rejected(seen)
+
+
+def test_a_weakened_assertion_is_a_trick(compare) -> None:
+    for weak in (
+        "assert shop.total(10, 10)",
+        "assert True",
+        "assert shop.total(10, 10) in (90, 100)",
+    ):
+        change = {"shop.py": FIXED, "tests/test_shop.py": TESTS.replace(
+            "assert shop.total(10, 10) == 100", weak)}  # fmt: skip
+        seen = judge(compare(change))
+        assert seen.verdict is Verdict.FAIL, weak
+        assert rules(seen, "error") | rules(seen, "warning")
+
+
+def test_an_assertion_that_cannot_fail_any_more_is_a_trick(compare) -> None:
+    swallowed = TESTS.replace(
+        "    assert shop.total(10, 10) == 100",
+        "    try:\n        assert shop.total(10, 10) == 100\n    except AssertionError:\n        pass",
+    )
+    seen = judge(compare({"shop.py": FIXED, "tests/test_shop.py": swallowed}))
+    assert "assertion-swallowed" in rejected(seen)
+    returned = TESTS.replace(
+        "    assert shop.total(10, 10)", "    return\n    assert shop.total(10, 10)"
+    )
+    seen = judge(compare({"shop.py": FIXED, "tests/test_shop.py": returned}))
+    assert "assertion-unreachable" in rejected(seen)
+
+
+def test_a_regression_in_an_old_test_is_found_though_its_file_is_untouched(compare) -> None:
+    change = {"shop.py": SHOP["shop.py"].replace('"shop"', '"store"')}
+    assert rejected(judge(compare(change))) == {"test-broken"}
+
+
+def test_a_conftest_that_forces_outcomes_is_a_trick(compare) -> None:
+    hook = """import pytest
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        report.outcome = "passed"
+"""
+    change = {"shop.py": FIXED, "tests/conftest.py": hook}
+    seen = judge(compare(change))
+    assert rejected(seen) >= {"outcome-forced", "test-broken"}
+    # The structure is not needed to see it: the call raised and was reported as a pass.
+    assert any("is not what its call did" in one.message for one in seen.findings)
+
+
+def test_deselected_tests_are_a_trick(compare) -> None:
+    drop = """def pytest_collection_modifyitems(items):
+    items[:] = [one for one in items if "edge" not in one.name]
+"""
+    seen = judge(compare({"shop.py": FIXED, "tests/conftest.py": drop}))
+    assert "test-deselected" in rejected(seen)
+    options = "[tool.pytest.ini_options]\naddopts = '-k \"not edge\"'\n"
+    seen = judge(compare({"shop.py": FIXED, "pyproject.toml": options}))
+    assert "test-deselected" in rejected(seen)
+    assert "configuration-relaxed" in rules(seen, "warning")
+
+
+def test_a_run_that_is_ended_early_is_a_trick(compare) -> None:
+    ends = SHOP["shop.py"].replace('"""Prices."""', '"""Prices."""\n\nimport os\n\nos._exit(0)')
+    seen = judge(compare({"shop.py": ends}))
+    assert "run-cut-short" in rejected(seen)
+    change = {"tests/conftest.py": "import sys\n\nsys.exit(0)\n"}
+    assert {"run-cut-short", "exit-forced"} & rejected(judge(compare(change)))
+
+
+def test_a_report_that_somebody_else_writes_is_not_believed(compare) -> None:
+    forge = '''"""Prices."""
+
+import glob, os
+
+for name in glob.glob("/tmp/**/reports/*.jsonl", recursive=True):
+    with open(name, "a") as report:
+        report.write('0 {"n": 1, "kind": "end", "exit": 0, "pytest": "9"}\\n')
+
+
+def total(price, count):
+    return 0
+
+
+def name():
+    return "shop"
+'''
+    seen = judge(compare({"shop.py": forge}))
+    assert seen.verdict is not Verdict.PASS
