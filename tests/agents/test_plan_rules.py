@@ -382,3 +382,15 @@ def test_deeper_nesting_and_actions_are_not_implemented() -> None:
     }  # fmt: skip
     assert "not JSON (image/png)" in reasons["POST /photos"]
     assert [check.kind for check in made.checks].count("unimplemented") == 5
+
+
+def test_samples_differ_in_what_must_be_unique() -> None:
+    document = things({"serial": {**TEXT, "x-unique": True}, "name": TEXT}, ["serial"])
+    twice = [{"serial": "same", "name": name} for name in ("a", "b")]
+    content = document["paths"]["/things"]["post"]["requestBody"]["content"]["application/json"]
+    content["examples"] = {value["name"]: {"value": value} for value in twice}
+    samples = plan(document).samples["post /things"]
+    assert len(samples) == 3
+    assert samples[0] == twice[0]
+    assert samples[1]["name"] == "b"
+    assert len({str(sample["serial"]) for sample in samples}) == 3

@@ -16,8 +16,20 @@ from shipway.contracts.model import Model, Sha256
 from shipway.contracts.plan import Unimplemented
 
 FieldType = Literal[
-    "string", "integer", "number", "boolean", "date", "datetime", "time", "uuid", "email", "uri",
-    "enum", "object", "array", "any",
+    "string",
+    "integer",
+    "number",
+    "boolean",
+    "date",
+    "datetime",
+    "time",
+    "uuid",
+    "email",
+    "uri",
+    "enum",
+    "object",
+    "array",
+    "any",
 ]
 Behaviour = Literal["create", "list", "read", "replace", "patch", "delete", "unimplemented"]
 
@@ -159,7 +171,15 @@ class ParameterPlan(Model):
     location: Literal["path", "query", "header"]
     field: FieldPlan
     role: Literal[
-        "key", "parent", "filter", "limit", "offset", "page", "cursor", "sort", "direction",
+        "key",
+        "parent",
+        "filter",
+        "limit",
+        "offset",
+        "page",
+        "cursor",
+        "sort",
+        "direction",
         "ignored",
     ]
     column: str | None = None
@@ -198,8 +218,14 @@ class ErrorPlan(Model):
 
     status: int
     reason: Literal[
-        "invalid", "unauthorised", "not_found", "conflict", "reference", "unimplemented",
-        "forbidden", "other",
+        "invalid",
+        "unauthorised",
+        "not_found",
+        "conflict",
+        "reference",
+        "unimplemented",
+        "forbidden",
+        "other",
     ]
     media_type: str = "application/problem+json"
     model: str | None = None
@@ -271,8 +297,20 @@ class Check(Model):
     columns: list[str] = Field(default_factory=list)
     parameter: str | None = None
     kind: Literal[
-        "create_read", "list_contains", "replace", "patch", "delete", "unique", "reference",
-        "not_found", "invalid", "unauthorised", "filter", "page", "nested", "unimplemented",
+        "create_read",
+        "list_contains",
+        "replace",
+        "patch",
+        "delete",
+        "unique",
+        "reference",
+        "not_found",
+        "invalid",
+        "unauthorised",
+        "filter",
+        "page",
+        "nested",
+        "unimplemented",
         "persists",
     ]
 
