@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from shipway.domain.policy import Policy
-from shipway.gates import building, commands, complexity, dependencies, rules, standard
+from shipway.gates import (
+    building,
+    commands,
+    complexity,
+    dependencies,
+    proof,
+    rules,
+    standard,
+    tamper,
+)
 from shipway.gates.gate import Gate
 
 BUILT_IN: tuple[Gate, ...] = (
@@ -12,6 +21,8 @@ BUILT_IN: tuple[Gate, ...] = (
     *dependencies.GATES,
     building.GATE,
     *standard.GATES,
+    proof.GATE,
+    tamper.GATE,
 )
 NAMES = tuple(gate.id for gate in BUILT_IN)
 
