@@ -195,6 +195,8 @@ def test_a_repository_of_somebody_else_is_refused(
     wrapper.write_text(f'#!/bin/sh\nGIT_TEST_ASSUME_DIFFERENT_OWNER=1 exec {real} "$@"\n')
     wrapper.chmod(0o755)
     monkeypatch.setenv("PATH", f"{wrapper.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("HOME", str(tmp_path))  # whose git may have been told to trust everything
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     with pytest.raises(RepositoryError, match="belongs to another user") as caught:
         inspect(repository, None)
     assert "safe.directory" in str(caught.value.hint)
