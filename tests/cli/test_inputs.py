@@ -91,7 +91,9 @@ def test_answers_and_times_are_understood_or_refused():
 
 
 def test_an_agent_is_a_command_that_exists():
-    assert inputs.agent_command([f"implement=command:{shlex.quote(sys.executable)} -c 'print(1)'"]) == (
+    assert inputs.agent_command(
+        [f"implement=command:{shlex.quote(sys.executable)} -c 'print(1)'"]
+    ) == (
         sys.executable,
         "-c",
         "print(1)",

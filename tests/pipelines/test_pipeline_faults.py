@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shipway.engine.pipelines import loader
-from shipway.specs.placed.faults import Fault
 from shipway.errors import ConfigurationError, ExitCode, NotFoundError
+from shipway.specs.placed.faults import Fault
 
 PLAN = """\
 name: mine

@@ -74,9 +74,7 @@ class GateEvidence(Model):
     ask: str | None = None
 
     def judgement(self) -> Judgement:
-        return Judgement(
-            self.gate, self.verdict, self.examined, self.summary, self.enforcement
-        )
+        return Judgement(self.gate, self.verdict, self.examined, self.summary, self.enforcement)
 
 
 class GateSelection(Model):
