@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from pathlib import Path
 
 from shipway.contracts.evidence import Finding, GateEvidence
 from shipway.domain.gates import Enforcement, Verdict
 from shipway.gates.bench import Bench
 from shipway.gates.carry import script
-from shipway.gates.comparison import Comparison, Side
+from shipway.gates.comparison import Comparison
 from shipway.gates.gate import Gate
 from shipway.gates.look import Record, check_ended, evidence, keep, read_report
 from shipway.gates.parsers.reading import Reading, load_json, mapping, sequence, short, text
@@ -66,13 +67,15 @@ def packages(bench: Bench) -> list[str]:
 def _judge(comparison: Comparison) -> GateEvidence:
     record = Record(NAME, "python")
     head = comparison.candidate(comparison.head)
-    examined, seen = _look(comparison, comparison.head, record, _changed(comparison))
+    examined, seen = _look(head, record, _changed(comparison))
     known: list[Finding] = []
     if seen:
         paths = [
             one.before for one in comparison.changes if one.before and one.path.endswith(".py")
         ]
-        before = _look(comparison, comparison.base, Record(NAME, "python"), paths)[1]
+        # In the head's environment too: what it installs is not what is compared.
+        base = replace(comparison.base.bench, candidate=head.candidate)
+        before = _look(base, Record(NAME, "python"), paths)[1]
         had = {(one.rule, one.path) for one in before}
         known = [one for one in seen if (one.rule, one.path) in had]
     fresh = [one for one in seen if one not in known]
@@ -83,11 +86,8 @@ def _judge(comparison: Comparison) -> GateEvidence:
     return evidence(head, record, Verdict.PASS, f"{examined} files and packages{old}", reading)
 
 
-def _look(
-    comparison: Comparison, side: Side, record: Record, files: list[str]
-) -> tuple[int, list[Finding]]:
+def _look(bench: Bench, record: Record, files: list[str]) -> tuple[int, list[Finding]]:
     """Compile and import in the fence; a word made up for this run shows that an import ended."""
-    bench = comparison.candidate(side)
     place = bench.place(NAME)
     (place / SCRIPT).write_bytes(script(SCRIPT))
     wanted = packages(bench)

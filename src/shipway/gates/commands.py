@@ -32,7 +32,16 @@ def gate(command: PolicyCommand) -> Gate:
     def judge(comparison: Comparison) -> GateEvidence:
         return _judge(comparison, command)
 
-    return Gate(command.gate, 1, 20.0, Enforcement.REQUIRED, shlex.join(command.run), select, judge)
+    return Gate(
+        id=command.gate,
+        version=1,
+        cost=20.0,
+        enforcement=Enforcement.REQUIRED,
+        about=shlex.join(command.run),
+        select=select,
+        judge=judge,
+        lasting=False,
+    )
 
 
 def _judge(comparison: Comparison, command: PolicyCommand) -> GateEvidence:

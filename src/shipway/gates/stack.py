@@ -13,6 +13,7 @@ from typing import Any, Literal
 from shipway.contracts.change_plan import Command
 
 _MARKS = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "tox.ini", "Pipfile")
+_OTHERS = ("package.json", "go.mod", "Cargo.toml", "pom.xml", "build.gradle", "CMakeLists.txt")
 _DEVELOPMENT = (
     "requirements-dev.txt", "requirements_dev.txt", "dev-requirements.txt", "requirements/dev.txt",
     "requirements-test.txt", "requirements_test.txt", "test-requirements.txt",
@@ -118,6 +119,11 @@ def look(root: Path) -> Stack:
     is_python = any(tree.has(mark) for mark in _MARKS) or tree.python_here()
     if not is_python:
         is_python = any(tree.python_here(name) for name in (*tests, "src"))
+    if not is_python and not any(tree.has(mark) for mark in _OTHERS):
+        # Scripts beside another stack's project do not make it Python; alone they do.
+        is_python = any(tree.python_here(name) for name in tree.directories()) or any(
+            tree.has(f"{name}/pyproject.toml") for name in _nested(tree)
+        )
     layout = _layout(tree, is_python=is_python)
     return Stack(
         name=_name(tree, project),
@@ -131,6 +137,16 @@ def look(root: Path) -> Stack:
         tests=tests,
         unread=sorted(set(tree.unread)),
     )
+
+
+def _nested(tree: Tree) -> list[str]:
+    """Directories two levels down, where a repository of several projects keeps them."""
+    return [
+        f"{outer}/{inner.name}"
+        for outer in tree.directories()
+        for inner in sorted((tree.root / outer).iterdir())
+        if inner.is_dir() and not inner.is_symlink()
+    ] + tree.directories()
 
 
 def _there(tree: Tree, name: str) -> bool:
