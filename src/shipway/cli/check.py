@@ -1,4 +1,4 @@
-"""``shipway check``: is this change good? One command in any repository, without set-up."""
+"""``shipway check``: whether a change is good, told in any repository without set-up."""
 
 from __future__ import annotations
 
