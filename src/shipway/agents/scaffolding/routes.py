@@ -64,7 +64,7 @@ class Routes:
 
     def _decorators(self, operation: OperationPlan, result: str) -> list[str]:
         known = {"get", "post", "put", "patch", "delete", "head", "options", "trace"}
-        parts: list[Part] = [words.literal(self.path(operation))]
+        parts: list[Part] = []
         method = operation.method if operation.method in known - {"trace"} else "api_route"
         if method == "api_route":
             parts.append(f'methods=["{operation.method.upper()}"]')
@@ -80,7 +80,10 @@ class Routes:
         if guard:
             self.imports.own("security", guard)
             parts.append(f"dependencies=[{guard}]")
-        found = [lay(Call(f"@router.{method}(", parts, ")"))]
+        found = [
+            lay(Call(f"@router.{method}(", [words.literal(path), *parts], ")"))
+            for path in self.paths(operation)
+        ]
         answers = self.problems.answers(operation)
         if answers:
             self.imports.own("problems", "answers")
@@ -89,13 +92,16 @@ class Routes:
             found.append(lay(Call("@answers(", answers, ")")))
         return found
 
-    def path(self, operation: OperationPlan) -> str:
-        """The document's path with the names that the handler's arguments have."""
-        path = words.reachable(operation.path)
+    def paths(self, operation: OperationPlan) -> list[str]:
+        """The document's path with the names that the handler's arguments have.
+
+        Most clients resolve dots before they ask, so a path with dots is served as both.
+        """
+        path = operation.path
         for one in operation.parameters:
             if one.location == "path":
                 path = path.replace(f"{{{one.field.name}}}", f"{{{parameter(one)}}}")
-        return path
+        return list(dict.fromkeys([words.reachable(path), path]))
 
     # -- arguments ----------------------------------------------------------------------------
 

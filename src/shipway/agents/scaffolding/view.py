@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from shipway.agents.scaffolding import tables, words
+from shipway.agents.scaffolding import fieldtrials, tables, words
 from shipway.agents.scaffolding.imports import Imports
 from shipway.agents.scaffolding.layout import Call, flat, lay
 from shipway.agents.scaffolding.names import Names
@@ -64,6 +64,7 @@ def view(plan: ServicePlan, document: str) -> dict[str, Any]:
         "samples": making.sample_source(),
         "trials": [one | {"imports": _trial_imports(names, one)} for one in trials],
         "passes": security.passes(),
+        "field_trials": fieldtrials.table(used),
         "oversize": _oversize(names, problems, making),
         "app_imports": _app_imports(names, routes),
         "columns_imports": _columns_imports(names, columns),

@@ -81,6 +81,12 @@ class Wire:
         self._asked: set[str] = set()
         self._answered: set[str] = set()
         self._homes: dict[str, set[str]] = {}
+        self._in_sets = {
+            one.items.model
+            for model in names.plan.models
+            for one in _all_fields(model)
+            if one.limits.unique_items and one.items
+        }
         self._survey()
         self._name_classes()
         for model in _inner_first(names.plan.models):
@@ -165,20 +171,27 @@ class Wire:
     ) -> dict[str, Any]:
         classes = self.inputs if use == "input" else self.outputs
         least = model.min_properties if use == "input" else None
-        settings = f'ConfigDict(extra="{model.extra}")' if self._keeps(model, use) else None
+        extra = self._strangers(model, use)
         return {
             "name": name,
             "base": "Wire",
             "doc": words.docstring(words.sentence(model.description, f"{model.name}"), 4),
-            "config": settings,
+            "config": f'ConfigDict(extra="{extra}")' if extra else None,
             "least": least or None,
             "fields": [self.field(module, one, use, classes) for one in fields],
         }
 
-    def _keeps(self, model: ModelPlan, use: Use) -> bool:
-        """Strangers are refused where the document says so, and kept only inside stored objects."""
+    def _strangers(self, model: ModelPlan, use: Use) -> str | None:
+        """What becomes of properties that the model does not name; None leaves them out.
+
+        They are refused where the document says so. Inside stored objects they are kept where it
+        says so, and where leaving them out would make the things of a set alike.
+        """
+        if model.extra == "forbid":
+            return "forbid" if use == "input" else None
         top = model.name in {one.request_model for one in self.names.plan.operations}
-        return (model.extra == "forbid" and use == "input") or (model.extra == "allow" and not top)
+        kept = model.extra == "allow" or model.name in self._in_sets
+        return "allow" if kept and not top else None
 
     def field(self, module: Module, plan: FieldPlan, use: Use, classes: dict[str, str]) -> str:
         attr = attribute(plan)
