@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from shipway.bootstrap import System, open_system
+from shipway.config import Settings
 from shipway.engine.owner import owner_pid
+from shipway.errors import NotFoundError
 
 ROOT = Path(__file__).resolve().parents[2]
 CALC = {
@@ -87,9 +90,16 @@ class Person:
         self.started.append(process)
         return process
 
+    @cached_property
+    def system(self) -> System:
+        """Looks into the state directory from here: a process for each look would be the load."""
+        return open_system(Settings(home=self.home))
+
     def view(self, ref: str = "@last") -> dict[str, Any]:
-        shown = self.run("run", "view", ref, "--json")
-        return json.loads(shown.stdout) if shown.returncode in {0, 1, 3, 8} else {}
+        try:
+            return self.system.queries.run(ref).model_dump(mode="json")
+        except NotFoundError:
+            return {}
 
     def stage(self, name: str, ref: str = "@last") -> dict[str, Any]:
         stages = self.view(ref).get("stages", [])
@@ -111,6 +121,7 @@ class Person:
         for process in self.started:
             process.kill()
             process.communicate()
+        self.system.close()
         if (self.home / "services").exists():
             self.run("release", "stop", "--all")
         with contextlib.suppress(psutil.NoSuchProcess):

@@ -8,18 +8,18 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from conftest import Person, until
 
-GOOD = """\
+BLANK = " \n"
+GOOD = f"""\
 --- a/src/calc/__init__.py
 +++ b/src/calc/__init__.py
 @@ -5,4 +5,4 @@
      \"\"\"Add two numbers.\"\"\"
 -    return a - b
 +    return a + b
- 
- 
---- a/tests/test_calc.py
+{BLANK}{BLANK}--- a/tests/test_calc.py
 +++ b/tests/test_calc.py
 @@ -9,1 +9,5 @@
      assert double(4) == 8
@@ -59,8 +59,11 @@ def patch(tmp_path: Path):
 
 def edit(path: str, old: str, new: str) -> str:
     """A coding agent that edits one file, as a command."""
-    code = f"import pathlib; p = pathlib.Path({path!r}); p.write_text(p.read_text().replace({old!r}, {new!r}))"
-    return f"implement=command:{sys.executable} -c {shlex.quote(code)}"
+    code = (
+        f"import pathlib; p = pathlib.Path({path!r});"
+        f" p.write_text(p.read_text().replace({old!r}, {new!r}))"
+    )
+    return f"implement=command:{shlex.quote(sys.executable)} -c {shlex.quote(code)}"
 
 
 def test_a_good_patch_is_merged_and_the_work_tree_follows(person: Person, calc, patch) -> None:
@@ -118,7 +121,7 @@ def test_a_conflict_names_the_file_and_both_sides_and_touches_nothing(person: Pe
         "import pathlib, time; p = pathlib.Path('src/calc/__init__.py');"
         " p.write_text(p.read_text().replace('a - b', 'a + b')); time.sleep(3)"
     )
-    agent = f"implement=command:{sys.executable} -c {shlex.quote(code)}"
+    agent = f"implement=command:{shlex.quote(sys.executable)} -c {shlex.quote(code)}"
     started = person.start(*change(calc, "--agent", agent))
     until(lambda: person.stage("implement").get("status") == "running", "the agent at work")
     source = calc / "src/calc/__init__.py"
@@ -139,7 +142,9 @@ def test_two_runs_at_once_on_one_repository_and_the_engine_killed_between(
     """Whoever is killed: nobody's work is lost, and nothing is merged twice."""
     one = person.start(*change(calc, "--agent", edit("src/calc/__init__.py", "a - b", "a + b")))
     two = person.start(
-        *change(calc, "--agent", edit("src/calc/more.py", "a // 2", "a >> 1"), text="refactor: half")
+        *change(
+            calc, "--agent", edit("src/calc/more.py", "a // 2", "a >> 1"), text="refactor: half"
+        )
     )
     until(lambda: person.stage("validate", "1").get("status") == "running", "the first validating")
     one.kill()
