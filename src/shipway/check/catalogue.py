@@ -7,7 +7,9 @@ from shipway.gates import (
     building,
     commands,
     complexity,
+    coverage,
     dependencies,
+    mutants,
     proof,
     rules,
     standard,
@@ -23,6 +25,8 @@ BUILT_IN: tuple[Gate, ...] = (
     *standard.GATES,
     proof.GATE,
     tamper.GATE,
+    coverage.GATE,
+    mutants.GATE,
 )
 NAMES = tuple(gate.id for gate in BUILT_IN)
 

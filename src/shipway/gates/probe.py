@@ -135,9 +135,9 @@ def _last(longrepr: Any) -> str:
     return (said or lines or [""])[-1][:MESSAGE]
 
 
-def options(tree: str) -> list[str]:
+def options(tree: str, stop: int) -> list[str]:
     """What we add to the project's own options, after them: one process, every test, one order."""
-    added = [f"--rootdir={tree}", "-p", "no:cacheprovider", "--color=no", "--maxfail=0", "-q"]
+    added = [f"--rootdir={tree}", "-p", "no:cacheprovider", "--color=no", f"--maxfail={stop}", "-q"]
     added += ["--tb=short", "-o", "junit_family=xunit1"]
     known = {
         "pytest_cov": ["--no-cov"],
@@ -200,7 +200,7 @@ def main() -> NoReturn:
     cover = measured(asked)
     run, version = pytest.main, pytest.__version__
     leave = os._exit
-    code = int(run([*asked["words"], *options(asked["tree"])], plugins=[recorder]))
+    code = int(run([*asked["words"], *options(asked["tree"], asked["stop"])], plugins=[recorder]))
     if cover is not None:
         finish(cover, asked["out"])
     tell("end", exit=code, pytest=version)

@@ -89,11 +89,13 @@ def run_suite(
     only: Iterable[str] | None = None,
     seconds: float | None = None,
     coverage: bool = False,
+    stop: int = 0,
     say: str = "tests",
 ) -> Suite:
     """Run the suite of a checkout that may be written to; raises Doubt when it cannot be started.
 
-    ``files`` and ``only`` (node ids) are None for all. A run that is ended before its time is told
+    ``files`` and ``only`` (node ids) are None for all; ``stop`` is after how many failures it is
+    enough, 0 for never. A run that is ended before its time is told
     in the Suite; a report that is not ours is an UnreadableReportError.
     """
     candidate = candidate_environment(bench)
@@ -106,7 +108,7 @@ def run_suite(
     wanted = None if only is None else sorted(only)
     if files is None and wanted is not None:
         files = sorted({node.split("::")[0] for node in wanted})
-    asked = _asked(bench, reports, report, files, wanted, coverage=coverage)
+    asked = _asked(bench, reports, report, files, wanted, coverage=coverage) | {"stop": stop}
     command = [str(candidate.python), "-I", str(place / SCRIPT)]
     limits = bench.patience if seconds is None else replace(bench.patience, seconds=seconds)
     bench.say(f"running {say}")

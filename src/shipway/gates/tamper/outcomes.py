@@ -11,6 +11,7 @@ from shipway.domain.states import Claim
 from shipway.gates.cases import Case, parse, plain, read
 from shipway.gates.comparison import Comparison
 from shipway.gates.suite import PASSED, SKIPPED, XFAILED, XPASSED
+from shipway.gates.suite_gate import today
 from shipway.gates.tamper.assertions import marks, strength
 from shipway.gates.tamper.measured import BAD, Measured
 from shipway.gates.tamper.trick import Level, Trick
@@ -25,7 +26,9 @@ def lost(comparison: Comparison, seen: Measured) -> Iterator[Trick]:
     if seen.base is None:
         return
     told: set[tuple[str, str]] = set()
-    for node in sorted(seen.base.passed):
+    known = comparison.policy.quarantine
+    excused = {one.test for one in known if one.expires >= today()}
+    for node in sorted(seen.base.passed - excused):
         case, heir = seen.pairs.by_id.get(plain(node), (None, None))
         if case is not None and heir is None:
             continue  # deleted: see gone()

@@ -1,0 +1,5 @@
+"""Small faults in the changed lines, and whether the tests notice them."""
+
+from shipway.gates.mutants.judge import GATE
+
+__all__ = ["GATE"]
