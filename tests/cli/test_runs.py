@@ -16,6 +16,10 @@ from pathlib import Path
 
 import pytest
 
+from shipway.bootstrap import open_system
+from shipway.config import load_settings
+from shipway.engine.queries import Queries
+
 ROOT = Path(__file__).resolve().parents[2]
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -123,11 +127,19 @@ def until(wanted: Callable[[], bool], seconds: float = 20.0) -> None:
         time.sleep(0.05)
 
 
-def works(here) -> bool:
+@pytest.fixture
+def seen(home) -> Iterator[Queries]:
+    """Looks at runs without being a command: nothing is started or resumed by looking."""
+    system = open_system(load_settings())
+    yield system.queries
+    system.close()
+
+
+def works(seen: Queries) -> bool:
     """Whether the last run's command is at work."""
-    if here("run", "view", "@last").returncode != 0:
+    if not seen.runs(limit=1):
         return False
-    stages = {one["id"]: one["status"] for one in detail(here)["stages"]}
+    stages = {one.id: one.status.value for one in seen.run("@last").stages}
     return stages["implement"] == "running"
 
 
@@ -215,9 +227,9 @@ def test_a_question_ends_the_command_with_3_and_the_exact_commands_answer_it(her
     assert "Nothing waits for you." in here("inbox").stdout
 
 
-def test_with_wait_the_command_goes_on_when_somebody_answers(here, start, asking):
+def test_with_wait_the_command_goes_on_when_somebody_answers(here, seen, start, asking):
     with Begun(start("echo two >> a.txt", "--wait", using=asking)) as process:
-        until(lambda: "waiting" in here("run", "list").stdout)
+        until(lambda: [run.status.value for run in seen.runs(limit=1)] == ["waiting"])
         assert process.poll() is None
         assert here("decide", "@last", "approve").returncode == 0
         out, _ = process.communicate(timeout=30)
@@ -244,9 +256,9 @@ class Begun(subprocess.Popen):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupted_run_is_kept_and_goes_on_when_resumed(here, start, number, code):
+def test_an_interrupted_run_is_kept_and_goes_on_when_resumed(here, seen, start, number, code):
     with Begun(start("sleep 3; echo two >> a.txt")) as process:
-        until(lambda: works(here))
+        until(lambda: works(seen))
         process.send_signal(number)
         _, err = process.communicate(timeout=20)
     assert process.returncode == code
@@ -276,10 +288,10 @@ def catches(pid: int, number: int) -> bool:
     return bool(int(mask.split()[1], 16) >> (number - 1) & 1)
 
 
-def test_who_only_watches_stops_only_the_watching(here, start):
+def test_who_only_watches_stops_only_the_watching(here, seen, start):
     assert here(*start("sleep 3; echo two >> a.txt", "--detach")).returncode == 0
     with Begun(["run", "watch", "1"]) as process:
-        until(lambda: works(here))
+        until(lambda: works(seen))
         assert "run 1" in process.stdout.readline()
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=20)
@@ -287,9 +299,9 @@ def test_who_only_watches_stops_only_the_watching(here, start):
     assert here("run", "watch", "1").returncode == 0
 
 
-def test_cancel_from_another_terminal_takes_effect_within_two_seconds(here, start):
+def test_cancel_from_another_terminal_takes_effect_within_two_seconds(here, seen, start):
     with Begun(start("sleep 61")) as process:
-        until(lambda: works(here) and running("sleep 61"))
+        until(lambda: works(seen) and running("sleep 61"))
         began = time.monotonic()
         assert here("run", "cancel", "@last").returncode == 0
         until(lambda: not running("sleep 61"), 3)
