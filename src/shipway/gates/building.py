@@ -67,14 +67,18 @@ def packages(bench: Bench) -> list[str]:
 def _judge(comparison: Comparison) -> GateEvidence:
     record = Record(NAME, "python")
     head = comparison.candidate(comparison.head)
-    examined, seen = _look(head, record, _changed(comparison))
+    examined, seen = _look(
+        comparison.fresh(head, comparison.head.commit), record, _changed(comparison)
+    )
     known: list[Finding] = []
     if seen:
         paths = [
             one.before for one in comparison.changes if one.before and one.path.endswith(".py")
         ]
         # In the head's environment too: what it installs is not what is compared.
-        base = replace(comparison.base.bench, candidate=head.candidate)
+        base = comparison.fresh(
+            replace(comparison.base.bench, candidate=head.candidate), comparison.base.commit
+        )
         before = _look(base, Record(NAME, "python"), paths)[1]
         had = {(one.rule, one.path) for one in before}
         known = [one for one in seen if (one.rule, one.path) in had]

@@ -14,8 +14,9 @@ from shipway.domain.policy import Policy
 from shipway.domain.states import Claim
 from shipway.errors import CommandError, FenceError, ShipwayError
 from shipway.gates.bench import Bench
-from shipway.gates.candidate import requirement_files
 from shipway.gates.changes import Change
+from shipway.gates.declared import requirement_files
+from shipway.gates.installed import install
 from shipway.gates.look import candidate_environment
 from shipway.gates.runners.tests import brings_runner
 from shipway.gates.stack import Stack
@@ -114,6 +115,8 @@ class Comparison:
         with self._lock:
             place = self.work / f"fresh-{next(self._numbers)}"
         checkout = self.hub.checkout(commit, place / "tree")
+        if bench.project.stack == "python":
+            install(checkout.path, bench.project.layout)
         work = place / "work"
         work.mkdir()
         return replace(
