@@ -136,6 +136,26 @@ def test_a_conflict_names_the_file_and_both_sides_and_touches_nothing(person: Pe
     assert git(calc, "status", "--porcelain") == ""
 
 
+def test_the_engine_is_a_small_process_without_what_only_services_and_templates_need(
+    person: Person, calc
+) -> None:
+    agent = edit("src/calc/__init__.py", "a - b", "a + b")
+    person.run(*change(calc, "--agent", agent, "--detach"))
+    until(lambda: person.stage("integrate").get("status") == "running", "the tests once more")
+    pid = until(person.engine, "the engine")
+    high = int(Path(f"/proc/{pid}/status").read_text().split("VmHWM:")[1].split()[0])
+    assert high < 120 * 1024, f"{high} KiB at its highest"
+    mapped = Path(f"/proc/{pid}/maps").read_text()
+    assert "pydantic_core" in mapped, "the look at what is loaded shows nothing"
+    loaded = "import sys, shipway.bootstrap, shipway.agents.wiring; print(*sys.modules)"
+    modules = subprocess.run(
+        [sys.executable, "-c", loaded], env=person.env, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "shipway.agents.wiring" in modules
+    assert not {"fastapi", "copier", "sqlalchemy"} & set(modules)
+    until(lambda: person.view()["summary"]["status"] == "succeeded", "the end")
+
+
 def test_two_runs_at_once_on_one_repository_and_the_engine_killed_between(
     person: Person, calc
 ) -> None:
