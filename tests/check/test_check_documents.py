@@ -1,0 +1,53 @@
+"""docs/GATES.md says what there is: every gate with its rule, and a test for every trick."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from shipway.check import catalogue, policyfile
+from shipway.domain.gates import Enforcement
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PAGE = ROOT / "docs" / "GATES.md"
+BEGIN, END = "<!-- gates: begin -->", "<!-- gates: end -->"
+
+
+def table() -> str:
+    """The table of gates as the page must hold it."""
+    rows = ["| gate | by default | passes when |", "|--|--|--|"]
+    for gate in catalogue.BUILT_IN:
+        how = "required" if gate.enforcement is Enforcement.REQUIRED else "advisory"
+        rows.append(f"| `{gate.id}` | {how} | {gate.about} |")
+    return "\n".join(rows)
+
+
+def test_the_page_has_every_gate_in_its_own_words() -> None:
+    text = PAGE.read_text("utf-8")
+    between = text.split(BEGIN)[1].split(END)[0].strip()
+    assert between == table(), f"docs/GATES.md is stale; between the marks belongs:\n{table()}"
+
+
+def test_every_trick_names_a_test_that_exists() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGE.read_text("utf-8"))
+    assert len(named) >= 20
+    for path, name in named:
+        assert f"def {name}(" in (ROOT / path).read_text("utf-8"), f"{path}::{name}"
+
+
+def test_the_policy_that_is_shown_can_be_used() -> None:
+    text = PAGE.read_text("utf-8")
+    shown = next(block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+                 if block.startswith("version: 1"))  # fmt: skip
+    used = shown.replace("5d0c...", "5d0c" * 16)
+    assert not policyfile.faults_of(used.encode(), catalogue.NAMES)
+
+
+@pytest.mark.parametrize(
+    "block", re.findall(r"```yaml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+)
+def test_every_yaml_block_is_yaml(block: str) -> None:
+    assert yaml.safe_load(block)
