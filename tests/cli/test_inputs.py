@@ -184,3 +184,19 @@ def test_standard_input_is_read_to_its_end(shipway, tmp_path):
         check=True,
     )
     assert done.stdout == b"b'openapi: 3'\n"
+
+
+def test_a_document_split_over_files_is_handed_in_as_one(tmp_path):
+    schema = "{type: object, properties: {id: {type: string}}}"
+    (tmp_path / "thing.yaml").write_text(schema)
+    document = tmp_path / "api.yaml"
+    document.write_text(
+        "openapi: 3.1.0\ninfo: {title: Things, version: '1'}\npaths:\n  /things/{id}:\n"
+        "    get:\n      parameters: [{name: id, in: path, required: true, schema: {type: string}}]\n"
+        "      responses:\n        '200':\n          description: It.\n"
+        "          content: {application/json: {schema: {$ref: thing.yaml}}}\n"
+    )
+    handed_in = submission_of(wanted(spec=str(document)))
+    assert b"thing.yaml" in document.read_bytes()
+    assert b'"$ref": "thing.yaml"' not in handed_in.requirement
+    assert b"properties" in handed_in.requirement

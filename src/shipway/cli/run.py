@@ -217,10 +217,17 @@ def _specification(wanted: Wanted, source: str) -> Submission:
     return _submission(
         wanted,
         kind="specification",
-        requirement=document.data,
+        requirement=document.data if source == "-" else _in_one_piece(Path(source)),
         requirement_name=document.name,
         repository=into,
     )
+
+
+def _in_one_piece(path: Path) -> bytes:
+    """The document with what it refers to in files beside it; raises SpecificationError."""
+    from shipway.specs import bundled
+
+    return bundled(path)
 
 
 def _change(wanted: Wanted, place: str) -> Submission:
