@@ -124,11 +124,15 @@ def test_where_a_new_repository_may_go(tmp_path):
 
 def test_a_document_becomes_a_submission(tmp_path):
     path = tmp_path / "api.yaml"
-    path.write_text("openapi: 3.1.0")
+    text = (
+        "openapi: 3.1.0\ninfo: {title: Things, version: '1'}\n"
+        "paths: {/things: {get: {responses: {'200': {description: Things.}}}}}\n"
+    )
+    path.write_text(text)
     made = submission_of(wanted(spec=str(path), into=str(tmp_path / "new"), answer=("a=1",)))
     assert (made.kind, made.requirement, made.requirement_name) == (
         "specification",
-        b"openapi: 3.1.0",
+        text.encode(),
         "api.yaml",
     )
     assert made.repository == tmp_path / "new"
