@@ -283,3 +283,23 @@ def test_a_waiver_of_the_base_lets_one_finding_pass_and_is_shown(judge, git_repo
     assert report.outcome is Outcome.ACCEPTED
     assert report.waivers[0].counts
     assert "waived" in report.summary
+
+
+def test_only_what_a_change_brings_is_found_in_changed_files_also_renamed_ones(
+    judge, git_repository
+) -> None:
+    body = "".join(f"x{n} = {n}\n" for n in range(20))
+    weak = f"import os\nimport subprocess\n{body}subprocess.call('ls', shell=True)\n"
+    secret = 'password = "hunter2hunter2"\n'
+    old = {"old.py": weak + secret, "other.py": weak}
+    repository = git_repository(old, [{"old.py": None, "new.py": "# moved\n" + weak + secret}])
+    names = ("lint", "security", "secrets")
+    report = judge(repository, base="HEAD~1", gates=names)
+    assert {one.gate: one.verdict.value for one in report.evidence} == dict.fromkeys(names, "PASS")
+    assert gate(report, "security").examined == 1
+    assert all(one.counts["known"] >= 1 for one in report.evidence)
+    write(repository, {"new.py": "# moved\n" + weak + secret + "eval(input())\n", "s.txt": secret})
+    report = judge(repository, base="HEAD~1", gates=names)
+    assert [one.path for one in gate(report, "security").findings] == ["new.py"]
+    assert [one.path for one in gate(report, "secrets").findings] == ["s.txt"]
+    assert report.outcome is Outcome.REJECTED

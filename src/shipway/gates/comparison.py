@@ -25,6 +25,8 @@ from shipway.workspace.environments import Environments
 from shipway.workspace.fence import Fence
 from shipway.workspace.git import Hub
 
+SETTINGS = ("pyproject.toml", "setup.cfg", ".bandit")
+
 T = TypeVar("T")
 
 
@@ -133,6 +135,32 @@ class Comparison:
             work = self.work / f"apart-{next(self._numbers)}"
         work.mkdir()
         return replace(bench, work=work)
+
+    def renamed(self) -> dict[str, str]:
+        """Paths of the base that have another name on the head."""
+        return {
+            one.before: one.path
+            for one in self.changes
+            if one.kind == "renamed" and one.before is not None
+        }
+
+    def only(self, side: Side, files: Mapping[str, str]) -> Bench:
+        """A side with some of its files only, each under the name it is given, and its settings."""
+        with self._lock:
+            place = self.work / f"only-{next(self._numbers)}"
+        tree, work = place / "tree", place / "work"
+        work.mkdir(parents=True)
+        tree.mkdir()
+        settings = {name: name for name in SETTINGS if (side.bench.tree / name).is_file()}
+        for name, source in (settings | dict(files)).items():
+            origin = side.bench.tree / source
+            if origin.is_file() and not origin.is_symlink():
+                target = tree / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(origin.read_bytes())
+        sources = tuple(name for name in files if name.endswith((".py", ".pyi")))
+        project = replace(side.bench.project, sources=sources)
+        return replace(side.bench, tree=tree, work=work, readable=(), project=project)
 
     def compose(self, onto: str, take: Mapping[str, str | None]) -> str:
         """A commit with the tree of ``onto``, but each path of ``take`` as another commit has it.

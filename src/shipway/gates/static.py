@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from types import ModuleType
 
@@ -16,8 +17,13 @@ from shipway.gates.runners import bandit, detect_secrets, mypy, ruff
 RUNNERS: dict[str, ModuleType] = {one.GATE: one for one in (ruff, mypy, bandit, detect_secrets)}
 
 
-def judge(gate: str, bench: Bench, base: Bench | None) -> GateEvidence:
-    """Run the gate's tool on the tree, and on the base when there is something to excuse."""
+def judge(
+    gate: str, bench: Bench, base: Bench | None, renamed: Mapping[str, str] | None = None
+) -> GateEvidence:
+    """Run the gate's tool on the tree, and on the base when there is something to excuse.
+
+    ``renamed`` maps paths of the base to those of the tree.
+    """
     runner = RUNNERS[gate]
     record = Record(gate, runner.TOOL)
     bench.say(f"{gate}: {runner.TOOL}")
@@ -31,10 +37,12 @@ def judge(gate: str, bench: Bench, base: Bench | None) -> GateEvidence:
         return evidence(bench, record, Verdict.ERROR, f"{runner.TOOL}: {error}")
     if not seen.reading.findings or base is None:
         return _decide(bench, record, seen.reading, 0)
-    return _against(gate, bench, record, seen, base)
+    return _against(gate, bench, record, seen, base, renamed or {})
 
 
-def _against(gate: str, bench: Bench, record: Record, seen: Look, base: Bench) -> GateEvidence:
+def _against(
+    gate: str, bench: Bench, record: Record, seen: Look, base: Bench, renamed: Mapping[str, str]
+) -> GateEvidence:
     """The verdict on what the base does not have; a base that cannot be judged excuses nothing."""
     runner = RUNNERS[gate]
     try:
@@ -43,7 +51,7 @@ def _against(gate: str, bench: Bench, record: Record, seen: Look, base: Bench) -
         record.inputs["base"] = f"{base.tree_id} could not be judged"
         return _decide(bench, record, seen.reading, 0)
     record.inputs["base"] = base.tree_id
-    fresh, known = split(bench.tree, seen, base.tree, before)
+    fresh, known = split(bench.tree, seen, base.tree, before, renamed)
     reading = replace(
         seen.reading,
         findings=fresh,
