@@ -303,3 +303,15 @@ def test_only_what_a_change_brings_is_found_in_changed_files_also_renamed_ones(
     assert [one.path for one in gate(report, "security").findings] == ["new.py"]
     assert [one.path for one in gate(report, "secrets").findings] == ["s.txt"]
     assert report.outcome is Outcome.REJECTED
+
+
+def test_an_unproven_change_is_rejected_as_a_fix_asked_about_unsaid_and_fine_as_a_refactoring(
+    judge, git_repository
+) -> None:
+    repository = git_repository(MENDED, [{"shop.py": "def price(n):\n    return n + n\n"}])
+    asked = {"base": "HEAD~1", "gates": ("proof", "tests")}
+    assert judge(repository, **asked, claim=Claim.FIX).outcome is Outcome.REJECTED
+    assert judge(repository, **asked, claim=Claim.REFACTOR).outcome is Outcome.ACCEPTED
+    report = judge(repository, **asked)
+    assert report.outcome is Outcome.PERSON
+    assert "--claim refactor" in report.decisions[0].question

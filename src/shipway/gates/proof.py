@@ -92,7 +92,14 @@ def _decide(
     said = f"the {claim} is not proven: {where} {why} fails without the change and passes with it"
     if not proof.ran:
         said = f"the {claim} is not proven: no test belongs to it"
-    return evidence(comparison.head.bench, record, Verdict.FAIL, said, reading)
+    found = evidence(comparison.head.bench, record, Verdict.FAIL, said, reading)
+    if comparison.claimed_by != "default":
+        return found
+    ask = (
+        "nobody said what this change is, and no test depends on it: if it changes behaviour, it "
+        "needs one; if it does not, say so with --claim refactor or a commit type"
+    )
+    return found.model_copy(update={"ask": ask})
 
 
 def _many(count: int) -> str:
