@@ -22,6 +22,8 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = {
     "library": ROOT / "examples" / "library.openapi.yaml",
     "hostile": Path(__file__).parent / "hostile.openapi.yaml",
+    "long": Path(__file__).parent / "long.openapi.yaml",
+    "ping": Path(__file__).parent / "ping.openapi.yaml",
     "countries": ROOT / "tests" / "documents" / "countries.openapi.yaml",
     "inventory": ROOT / "tests" / "documents" / "inventory.openapi.json",
     "projects": ROOT / "tests" / "documents" / "projects.openapi.yaml",

@@ -15,7 +15,7 @@ from pydantic import Field, StringConstraints, ValidationError, field_validator
 from shipway.contracts.model import Model
 from shipway.errors import ConfigurationError
 
-Variable = Annotated[str, StringConstraints(pattern=r"^[A-Z_][A-Z0-9_]{0,63}$")]
+Variable = Annotated[str, StringConstraints(pattern=r"^[A-Z_][A-Z0-9_]{0,127}$")]
 RESERVED = frozenset(
     {"PATH", "HOME", "LANG", "TMPDIR", "LISTEN_FDS", "LISTEN_PID", "STATE_DIRECTORY"}
 )

@@ -12,7 +12,7 @@ from shipway.errors import ConfigurationError
 from shipway.release.ledger import write_whole
 
 Kind = Literal["api_key", "basic", "bearer"]
-_NAME = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
+_NAME = re.compile(r"[A-Z_][A-Z0-9_]{0,127}")
 _HEADER = """\
 # Secrets of this service: NAME=value, one a line; several accepted values are separated by commas.
 # Shipway made what was missing and never changes a value that stands here. Deploy again to apply.

@@ -25,9 +25,11 @@ _TRIED: dict[str, tuple[list[str], list[str]]] = {
 
 
 def table(used: Collection[str]) -> str:
-    """The constant that lists, for each kind that is used, good and bad values."""
+    """The constant that lists, for each kind that is used, good and bad values; empty when none is."""
     rows: list[Part] = []
     for name, (good, bad) in _TRIED.items():
         if name in used:
             rows.append(Call("(", [literal(name), Call("[", good, "]"), Call("[", bad, "]")], ")"))
+    if not rows:
+        return ""
     return lay(Call("KINDS: list[tuple[str, list[Any], list[Any]]] = [", rows, "]"))

@@ -37,7 +37,7 @@ class Imports:
                 renamed = sorted(name for name in self.names[one] if " as " in name)
                 plainly = self.names[one] - set(renamed)
                 lines += [_from(one, plainly)] if plainly else []
-                lines += [f"from {one} import {name}" for name in renamed]
+                lines += [_from(one, [name]) for name in renamed]
             if lines:
                 sections.append("\n".join(lines))
         return "\n\n".join(sections)

@@ -25,6 +25,7 @@ class RowMaking:
     def __init__(self, names: Names, security: Security) -> None:
         self.names, self.security = names, security
         self.makers: dict[str, OperationPlan] = {}
+        self._constants: dict[str, str] = {}
         candidates = {entity.name: self._maker(entity) for entity in names.plan.entities}
         grew = True
         while grew:
@@ -110,7 +111,11 @@ class RowMaking:
         return "" if guard is None else f', guard="{guard}"'
 
     def constant(self, sample: str) -> str:
-        return words.snake(sample.replace("#", "_")).upper()
+        """The constant that holds an operation's samples; ``sample`` is a key of the plan's."""
+        if sample not in self._constants:
+            name = words.snake(sample.replace("#", "_")).upper()
+            self._constants[sample] = words.unused(name, set(self._constants.values()))
+        return self._constants[sample]
 
     def reference_lines(
         self, operation: OperationPlan, number: str, rows: str, leave: str | None = None

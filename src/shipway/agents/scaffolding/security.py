@@ -39,17 +39,26 @@ class Security:
             "kinds": sorted({one.kind for one in schemes}),
         }
 
-    def passes(self) -> list[dict[str, Any]]:
+    def passes(self) -> dict[str, Any]:
         """For tests: what a request carries to pass each guard, by its first alternative."""
         by_id = {one.id: one for one in self.names.plan.security_schemes}
-        found = []
+        guards: list[Part] = []
+        used: list[SecurityScheme] = []
         for demand, name in self.guards.items():
-            places: dict[str, list[str]] = {}
+            places: dict[str, list[Part]] = {}
             for one in demand[0]:
+                used.append(by_id[one])
                 place, pair = self._carried(by_id[one])
                 places.setdefault(place, []).append(pair)
-            found.append({"guard": name, "places": places})
-        return found
+            inner: list[Part] = [
+                Call(f'"{place}": {{', pairs, "}") for place, pairs in places.items()
+            ]
+            guards.append(Call(f"{words.literal(name)}: {{", inner, "}"))
+        head = "PASSES: dict[str, dict[str, dict[str, str]]] = {"
+        return {
+            "source": lay(Call(head, guards, "}")),
+            "basic": any(one.kind == "basic" for one in used),
+        }
 
     def _carried(self, scheme: SecurityScheme) -> tuple[str, str]:
         constant = self.names.schemes[scheme.id].upper()
@@ -61,7 +70,7 @@ class Security:
         places = {"header": "headers", "query": "params", "cookie": "cookies"}
         return places[scheme.location], f"{words.literal(scheme.name)}: {constant}"
 
-    def _scheme(self, scheme: SecurityScheme) -> dict[str, str]:
+    def _scheme(self, scheme: SecurityScheme) -> dict[str, Any]:
         places = {"header": "headers", "query": "query_params", "cookie": "cookies"}
         place = places[scheme.location]
         about = {
@@ -70,17 +79,20 @@ class Security:
             "bearer": f"{scheme.id}: a bearer token.",
         }[scheme.kind]
         name = scheme.name.lower() if scheme.location == "header" else scheme.name
-        given = {
-            "api_key": f"request.{place}.get({words.literal(name)})",
+        sources: dict[str, Part] = {
+            "api_key": Call(f"request.{place}.get(", [words.literal(name)], ")"),
             "basic": "_basic(request)",
             "bearer": "_bearer(request)",
-        }[scheme.kind]
+        }
+        given = sources[scheme.kind]
         attr = self.names.schemes[scheme.id]
+        returned = Call("return _known(", [given, f"settings.{attr}"], ")")
         return {
             "attr": attr,
             "doc": words.docstring(words.plain(about), 4),
-            "given": given,
+            "returns": lay(returned, 4),
             "setting": scheme.setting,
+            "read": lay(_reading(attr, scheme.setting), 12, 1),
             "kind": scheme.kind,
             "location": scheme.location,
             "wire": words.literal(scheme.name),
@@ -100,6 +112,10 @@ class Security:
         said = {"api_key": "ApiKey", "basic": 'Basic realm="service"', "bearer": "Bearer"}
         found = [said[by_id[one].kind] for group in demand for one in group]
         return ", ".join(dict.fromkeys(found))
+
+
+def _reading(attr: str, setting: str) -> Call:
+    return Call(f"{attr}=_secrets(", ["environment", words.literal(setting)], ")")
 
 
 def article(noun: str) -> str:

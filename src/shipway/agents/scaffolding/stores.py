@@ -68,6 +68,14 @@ class Store:
             "key_type": self.python_type(self.key),
             "lookup": lay(Call(f"def lookup(session: Session, key: {self.python_type(self.key)}",
                                [], f") -> {self.row} | None:")),
+            "select": lay(
+                Call(
+                    "return session.scalar(",
+                    [Call(f"sa.select({self.row}).where(", [f"{self.row}.{self.key_attr} == key"], ")")],
+                    ")",
+                ),
+                4,
+            ),
             "constants": self.constants,
             "functions": functions,
             "imports": self.imports.source(),
@@ -275,8 +283,9 @@ class Store:
             if len(test) + 4 <= words.WIDTH:
                 lines += [test, f"    raise MissingReference({text})"]
             else:
-                lines += [f"if {value} is not None:" if may_lack else "if True:"]
-                lines += [f"    if {missing}:", f"        raise MissingReference({text})"]
+                both = [f"    {value} is not None", f"    and {missing}"] if may_lack else []
+                lines += ["if (", *(both or [f"    {missing}"]), "):"]
+                lines.append(f"    raise MissingReference({text})")
         return lines
 
     def _touched(self) -> list[str]:
@@ -497,8 +506,7 @@ class Finder:
             self.imports.own("pagination", "skipped")
         parts: list[Part] = ["session", "statement", limit, offset]
         if self.counts:
-            call = Call("cut(", parts, ")")
-            return [lay(Call("return ", [call, "total"], ""), 4)]
+            return [lay(Call("rows = cut(", parts, ")"), 4), "return rows, total"]
         return [lay(Call("return cut(", parts, ")"), 4)]
 
     def _role(self, role: str) -> ParameterPlan | None:

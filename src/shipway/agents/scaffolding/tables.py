@@ -187,12 +187,13 @@ def _made_key(column: ColumnPlan, entity: EntityPlan) -> list[str]:
     return ["default=uuid4" if column.field.type == "uuid" else "default=written_uuid"]
 
 
-def _foreign_key(names: Names, column: ColumnPlan) -> str:
+def _foreign_key(names: Names, column: ColumnPlan) -> Part:
     assert column.reference is not None  # noqa: S101 - the caller has looked
     target = names.entity(column.reference.entity)
-    place = words.literal(f"{target.table}.{target.key}")
-    on_delete = {"refuse": "", "cascade": ', ondelete="CASCADE"', "clear": ', ondelete="SET NULL"'}
-    return f"sa.ForeignKey({place}{on_delete[column.reference.on_delete]})"
+    parts: list[Part] = [words.literal(f"{target.table}.{target.key}")]
+    on_delete = {"cascade": "CASCADE", "clear": "SET NULL"}.get(column.reference.on_delete)
+    parts += [f'ondelete="{on_delete}"'] if on_delete else []
+    return Call("sa.ForeignKey(", parts, ")")
 
 
 # -- the first migration ----------------------------------------------------------------------

@@ -65,7 +65,6 @@ def view(plan: ServicePlan, document: str) -> dict[str, Any]:
         "trials": [one | {"imports": _trial_imports(names, one)} for one in trials],
         "passes": security.passes(),
         "field_trials": fieldtrials.table(used),
-        "oversize": _oversize(names, problems, making),
         "app_imports": _app_imports(names, routes),
         "columns_imports": _columns_imports(names, columns),
         "operations": [_listed(names, one) for one in plan.operations],
@@ -184,8 +183,10 @@ def _tables(names: Names, stores: list[dict[str, Any]]) -> dict[str, Any]:
     rows = [tables.row(names, entity) for entity in names.plan.entities]
     source = "\n".join(line for one in rows for line in [one["arguments"], *one["fields"]])
     imports = Imports(names.package)
-    imports.module("sqlalchemy as sa")
-    imports.add("sqlalchemy.orm", "DeclarativeBase", "Mapped", "mapped_column")
+    imports.add("sqlalchemy.orm", "DeclarativeBase")
+    if rows:
+        imports.module("sqlalchemy as sa")
+        imports.add("sqlalchemy.orm", "Mapped", "mapped_column")
     if "dt." in source:
         imports.module("datetime as dt")
     if "Any" in source:
@@ -286,16 +287,3 @@ def _trial_imports(names: Names, module: dict[str, Any]) -> str:
     if "Rows" in fixtures:
         imports.add("tests.rows", "Rows")
     return imports.source()
-
-
-def _oversize(names: Names, problems: Problems, making: RowMaking) -> dict[str, Any] | None:
-    """An operation that reads a body, for tests of what every such operation refuses."""
-    for operation in names.plan.operations:
-        if operation.behaviour == "create" and operation.request_model:
-            return {
-                "method": operation.method.upper(),
-                "path": making.f_string(operation, {}),
-                "guard": making.guard(operation),
-                "malformed": problems.status(operation, "malformed"),
-            }
-    return None

@@ -74,7 +74,7 @@ def unused(name: str, taken: Collection[str]) -> str:
 
 def package(text: str) -> str:
     """A package name that hides no module of Python or of the project's requirements."""
-    name = snake(text, fallback="service")
+    name = snake(text[:40], fallback="service")
     return name if name not in PACKAGES else f"{name}_service"
 
 
