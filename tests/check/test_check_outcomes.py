@@ -266,7 +266,7 @@ def test_a_check_that_is_cancelled_ends_and_says_so(equipment, git_repository) -
 
 
 def test_a_waiver_of_the_base_lets_one_finding_pass_and_is_shown(judge, git_repository) -> None:
-    before = {**SHOP}
+    before = {**SHOP, "ruff.toml": "line-length = 100\n"}
     repository = git_repository(before, [{**MENDED, "extra.py": "import os\n"}])
     report = judge(repository, base="HEAD~1", gates=("lint",))
     assert report.outcome is Outcome.REJECTED
@@ -290,18 +290,18 @@ def test_only_what_a_change_brings_is_found_in_changed_files_also_renamed_ones(
 ) -> None:
     body = "".join(f"x{n} = {n}\n" for n in range(20))
     weak = f"import os\nimport subprocess\n{body}subprocess.call('ls', shell=True)\n"
-    secret = 'password = "hunter2hunter2"\n'
-    old = {"old.py": weak + secret, "other.py": weak}
+    secret = 'password = "hunter2hunter2"\n'  # pragma: allowlist secret
+    old = {"old.py": weak + secret, "other.py": weak, "ruff.toml": "line-length = 100\n"}
     repository = git_repository(old, [{"old.py": None, "new.py": "# moved\n" + weak + secret}])
     names = ("lint", "security", "secrets")
     report = judge(repository, base="HEAD~1", gates=names)
     assert {one.gate: one.verdict.value for one in report.evidence} == dict.fromkeys(names, "PASS")
     assert gate(report, "security").examined == 1
     assert all(one.counts["known"] >= 1 for one in report.evidence)
-    write(repository, {"new.py": "# moved\n" + weak + secret + "eval(input())\n", "s.txt": secret})
+    write(repository, {"new.py": "# moved\n" + weak + secret + "eval(input())\n", "s.ini": secret})
     report = judge(repository, base="HEAD~1", gates=names)
     assert [one.path for one in gate(report, "security").findings] == ["new.py"]
-    assert [one.path for one in gate(report, "secrets").findings] == ["s.txt"]
+    assert [one.path for one in gate(report, "secrets").findings] == ["s.ini"]
     assert report.outcome is Outcome.REJECTED
 
 
@@ -315,3 +315,29 @@ def test_an_unproven_change_is_rejected_as_a_fix_asked_about_unsaid_and_fine_as_
     report = judge(repository, **asked)
     assert report.outcome is Outcome.PERSON
     assert "--claim refactor" in report.decisions[0].question
+
+
+def test_the_strict_default_does_not_refuse_what_projects_without_these_tools_do(
+    judge, git_repository
+) -> None:
+    repository = git_repository(SHOP)
+    made_up = 'def test_it():\n    password = "hunter2hunter2"\n    assert password\n'
+    files = {
+        "style.py": "import os\n",
+        "test_login.py": made_up,
+        "README.md": 'password = "hunter2hunter2"\n',  # pragma: allowlist secret
+    }
+    write(repository, files)
+    names = ("lint", "security", "secrets")
+    report = judge(repository, gates=names)
+    assert report.outcome is Outcome.ACCEPTED, report.summary
+    assert {one.rule for one in gate(report, "lint").findings} == {"F401"}
+    assert len(gate(report, "secrets").findings) == 2
+    write(repository, {"style.py": "print(missing)\n"})
+    assert judge(repository, gates=names).outcome is Outcome.REJECTED
+    write(repository, {"style.py": "eval(input())\n"})
+    report = judge(repository, gates=names)
+    assert report.outcome is Outcome.PERSON
+    assert "style.py:1 B307" in report.decisions[0].question
+    write(repository, {"style.py": 'password = "hunter2hunter2"\n'})  # pragma: allowlist secret
+    assert judge(repository, gates=names).outcome is Outcome.REJECTED

@@ -19,7 +19,7 @@ from shipway.check.subject import Revised, Subject, Wanted, find
 from shipway.contracts.check import CheckReport, Outcome, PolicyUse, Revision
 from shipway.contracts.evidence import GateEvidence, GateSelection
 from shipway.contracts.model import timestamp
-from shipway.domain.gates import Verdict
+from shipway.domain.gates import Enforcement, Verdict
 from shipway.domain.policy import POLICY, Policy
 from shipway.domain.states import Claim
 from shipway.errors import FenceError, ShipwayError, UsageError
@@ -282,7 +282,11 @@ def _next(result: Outcome, seen: Sequence[GateEvidence]) -> list[str]:
     """The one command that repeats what stands in the way."""
     if result is Outcome.ACCEPTED:
         return []
-    bad = [one.gate for one in seen if one.verdict is not Verdict.PASS]
+    bad = [
+        one.gate
+        for one in sorted(seen, key=lambda one: one.enforcement is Enforcement.ADVISORY)
+        if one.verdict is not Verdict.PASS
+    ]
     return [f"shipway check --gate {bad[0]}"] if bad else []
 
 

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import PurePosixPath
 
-from shipway.contracts.evidence import GateEvidence
-from shipway.domain.gates import Enforcement
+from shipway.contracts.evidence import Finding, GateEvidence
+from shipway.domain.gates import Enforcement, Verdict
 from shipway.gates import selection, static
 from shipway.gates.changes import Change
 from shipway.gates.comparison import Comparison
 from shipway.gates.gate import Gate
+from shipway.gates.project import is_test
 from shipway.gates.suite_gate import TESTS
+
+_CHANCE = frozenset({"base64-high-entropy-string", "hex-high-entropy-string"})
+_GUESSES = _CHANCE | {"secret-keyword", "basic-auth-credentials"}
+_PROSE = frozenset({".md", ".rst", ".txt", ".adoc"})
+_BESIDE = frozenset({"docs", "doc", "examples", "example", "fixtures"})
+# Syntax, comparisons that cannot be meant, broken statements, names that are not there.
+_FAULTS = ("E9", "F63", "F7", "F82", "invalid-syntax")
 
 
 def _rule(gate: str) -> Callable[[Comparison], tuple[bool, str]]:
@@ -52,6 +61,54 @@ def looked_at(gate: str, comparison: Comparison) -> list[Change]:
     ]
 
 
+def _guessed(finding: Finding) -> bool:
+    """A secret that is only guessed, where made-up ones are the rule: in tests and prose."""
+    place = PurePosixPath(finding.path or "")
+    beside = is_test(place) or place.suffix in _PROSE or bool(_BESIDE & set(place.parts))
+    return beside and finding.rule in _GUESSES
+
+
+def _style(finding: Finding) -> bool:
+    """What ruff says of style; what it says of names and syntax is a fault in any project."""
+    return not finding.rule.startswith(_FAULTS)
+
+
+def soften(seen: GateEvidence, harmless: Callable[[Finding], bool], why: str) -> GateEvidence:
+    """Findings that would refuse good changes become warnings, and stay in the evidence."""
+    if seen.verdict is not Verdict.FAIL:
+        return seen
+    found = [
+        one.model_copy(update={"severity": "warning"}) if harmless(one) else one
+        for one in seen.findings
+    ]
+    if any(one.severity == "error" for one in found):
+        return seen.model_copy(update={"findings": found})
+    said = f"{seen.examined} files, {len(found)} findings that only inform: {why}"
+    return seen.model_copy(update={"verdict": Verdict.PASS, "summary": said, "findings": found})
+
+
+def _secrets(comparison: Comparison) -> GateEvidence:
+    """A guess in a test informs; a guess by chance alone is asked about; all else is a secret."""
+    seen = soften(_judge_changed("secrets")(comparison), _guessed, "guesses in tests and prose")
+    bad = [one for one in seen.findings if one.severity == "error"]
+    if seen.verdict is Verdict.FAIL and bad and all(one.rule in _CHANCE for one in bad):
+        ask = f"{bad[0].path}:{bad[0].line} looks like chance: is it a key, or a harmless constant?"
+        return seen.model_copy(update={"ask": ask})
+    return seen
+
+
+def _security(comparison: Comparison) -> GateEvidence:
+    """A project that does not use bandit is asked about what it finds."""
+    seen = _judge_changed("security")(comparison)
+    used = comparison.base.bench.project.has_bandit or comparison.head.bench.project.has_bandit
+    bad = [one for one in seen.findings if one.severity == "error"]
+    if seen.verdict is not Verdict.FAIL or not bad or used:
+        return seen
+    first = bad[0]
+    ask = f"{first.path}:{first.line} {first.rule} {first.message}: is it safe where it stands?"
+    return seen.model_copy(update={"ask": ask})
+
+
 def _judge_changed(gate: str) -> Callable[[Comparison], GateEvidence]:
     def judge(comparison: Comparison) -> GateEvidence:
         found = looked_at(gate, comparison)
@@ -66,7 +123,10 @@ def _judge_changed(gate: str) -> Callable[[Comparison], GateEvidence]:
 
 def _lint(comparison: Comparison) -> GateEvidence:
     head, base = comparison.head.bench, comparison.base.bench
-    return static.judge("lint", head, base, comparison.renamed())
+    seen = static.judge("lint", head, base, comparison.renamed())
+    if head.project.has_ruff or base.project.has_ruff:
+        return seen
+    return soften(seen, _style, "the project does not use ruff")
 
 
 def _types(comparison: Comparison) -> GateEvidence:
@@ -79,18 +139,18 @@ def _types(comparison: Comparison) -> GateEvidence:
 GATES = (
     Gate(
         "lint", 1, 0.5, Enforcement.REQUIRED,
-        "the project's own style rules, else ruff's default; what the base has too is told apart",
+        "the project's own style rules; without any, broken syntax and missing names only",
         _rule("lint"), _lint,
     ),
     Gate(
         "secrets", 1, 3.0, Enforcement.REQUIRED,
         "nothing that looks like a password or key comes in",
-        _select_changed("secrets"), _judge_changed("secrets"),
+        _select_changed("secrets"), _secrets,
     ),
     Gate(
         "security", 1, 2.0, Enforcement.REQUIRED,
-        "no new weakness of medium severity or above",
-        _select_changed("security"), _judge_changed("security"),
+        "no new weakness of medium severity or above; a project without bandit is asked about it",
+        _select_changed("security"), _security,
     ),
     Gate(
         "types", 1, 8.0, Enforcement.REQUIRED,
