@@ -49,15 +49,28 @@ def environment(project: Callable[[str], Path]) -> Environment:
     return environments.build([root / "requirements.txt", root / "requirements-dev.txt"])
 
 
+def running(root: Path, python: Path, state: Path) -> Iterator[Service]:
+    settings = {"LENDING_LIBRARY_LIBRARY_KEY": "other,sesame"}
+    service = Service(root, "lending_library", python, state, settings)
+    service.start()
+    yield service
+    service.stop()
+
+
 @pytest.fixture
 def library(
     project: Callable[[str], Path], environment: Environment, tmp_path: Path
 ) -> Iterator[Service]:
-    """The lending library, running, with one library key."""
-    settings = {"LENDING_LIBRARY_LIBRARY_KEY": "other,sesame"}
-    service = Service(
-        project("library"), "lending_library", environment.python, tmp_path / "state", settings
-    )
-    service.start()
-    yield service
-    service.stop()
+    """The lending library, running, empty, with two library keys; tests may stop it."""
+    yield from running(project("library"), environment.python, tmp_path / "state")
+
+
+@pytest.fixture(scope="module")
+def shared(
+    project: Callable[[str], Path],
+    environment: Environment,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Service]:
+    """One library for tests that neither count all rows nor stop it."""
+    state = tmp_path_factory.mktemp("shared")
+    yield from running(project("library"), environment.python, state)
