@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import sqlite3
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import NullPool
 
 from shipway.errors import ConfigurationError
@@ -28,13 +30,26 @@ def migrate(path: Path) -> None:
                 f"{path} was written by a later version of Shipway",
                 hint="upgrade Shipway, or point SHIPWAY_HOME at another directory",
             )
-        engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
-        with engine.connect() as connection:
-            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+        with contextlib.closing(sqlite3.connect(path)) as plain:
+            plain.execute("PRAGMA journal_mode=WAL")  # not possible inside a transaction
+        engine = _engine(path)
+        with engine.begin() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
-            connection.commit()
         engine.dispose()
+
+
+def _engine(path: Path) -> Engine:
+    """All of the migrations or none: the driver's own transactions leave out CREATE TABLE."""
+    engine = create_engine(
+        f"sqlite:///{path}", poolclass=NullPool, connect_args={"isolation_level": None}
+    )
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _config() -> Config:

@@ -1,0 +1,46 @@
+"""The first command on a machine may die at any moment: its database is made whole, or not at all."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from shipway.store.database import REVISION, prepare, revision
+
+SOURCE = Path(__file__).resolve().parents[2] / "src"
+DIES = """
+import os, signal, sys
+from pathlib import Path
+from sqlalchemy import Engine, event
+from shipway.store.migrate import migrate
+
+seen = 0
+
+def count(connection, cursor, statement, *rest):
+    global seen
+    seen += "CREATE TABLE" in statement
+    if seen == int(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+event.listen(Engine, "after_cursor_execute", count)
+migrate(Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("table", [1, 2, 4])
+def test_a_process_that_dies_while_it_makes_the_tables_leaves_none_of_them(tmp_path, table):
+    path = tmp_path / "shipway.db"
+    died = subprocess.run(
+        [sys.executable, "-c", DIES, str(path), str(table)],
+        env={"PYTHONPATH": str(SOURCE)},
+        check=False,
+        timeout=60,
+    )
+    assert died.returncode == -signal.SIGKILL
+    assert revision(path) is None
+    prepare(path).close()
+    assert revision(path) == REVISION
