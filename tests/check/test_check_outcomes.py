@@ -341,3 +341,17 @@ def test_the_strict_default_does_not_refuse_what_projects_without_these_tools_do
     assert "style.py:1 B307" in report.decisions[0].question
     write(repository, {"style.py": 'password = "hunter2hunter2"\n'})  # pragma: allowlist secret
     assert judge(repository, gates=names).outcome is Outcome.REJECTED
+
+
+def test_tests_that_need_a_missing_service_are_an_error_with_the_reason(
+    judge, git_repository
+) -> None:
+    needy = (
+        "import socket\n\n\ndef test_database():\n"
+        "    socket.create_connection(('127.0.0.1', 5432), 1)\n"
+    )
+    repository = git_repository(SHOP, [{"test_database.py": needy}])
+    report = judge(repository, base="HEAD~1", gates=("tests",))
+    assert gate(report, "tests").verdict is Verdict.ERROR
+    assert "need a service that is not here" in gate(report, "tests").summary
+    assert report.outcome is Outcome.PERSON

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections import Counter
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from datetime import UTC, date, datetime
 
 from shipway.contracts.evidence import Finding, GateEvidence, Measurement
 from shipway.domain.gates import Enforcement, Verdict
+from shipway.errors import Category
 from shipway.gates.comparison import Comparison, Side
 from shipway.gates.gate import Gate
 from shipway.gates.project import is_test, python_files
@@ -18,6 +20,11 @@ from shipway.gates.runners import tests
 AGAIN = 2
 """How often a failing test is tried once more, to tell a flaky one from a broken one."""
 MANY = 20
+# In the fence nobody listens but what a test itself started.
+_MISSING = re.compile(
+    r"Connection ?refused|Name or service not known|Temporary failure in name resolution|"
+    r"Network is unreachable|[Cc]ould not connect to|[Cc]annot connect to the Docker daemon"
+)
 
 
 def _select(comparison: Comparison) -> tuple[bool, str]:
@@ -113,6 +120,10 @@ def _classified(
     """The failures once more, alone: one that then passes is reported as flaky, and still counts."""
     nodes = [_node(one) for one in fresh]
     seen = seen.model_copy(update={"findings": list(fresh)})
+    if all(_MISSING.search(one.message) for one in fresh):
+        said = f"{len(fresh)} tests need a service that is not here: {fresh[0].message}"
+        update = {"verdict": Verdict.ERROR, "summary": said, "category": Category.DEPENDENCY.value}
+        return seen.model_copy(update=update)
     if not all(nodes) or len(nodes) > MANY:
         return seen
     head = comparison.prepared(comparison.head)
