@@ -76,6 +76,17 @@ class Service:
             time.sleep(0.02)
         raise AssertionError("the service never became healthy")
 
+    def wait_until_deaf(self) -> None:
+        """Until nobody listens on the port any more."""
+        deadline = time.monotonic() + READY_WITHIN_S
+        while time.monotonic() < deadline:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+            except ConnectionError:
+                return
+            time.sleep(0.02)
+        raise AssertionError("the service still listens")
+
     def stop(self) -> int:
         assert self.process is not None
         self.process.terminate()

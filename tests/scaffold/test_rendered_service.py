@@ -188,6 +188,7 @@ def test_a_request_that_is_under_way_is_finished_before_it_stops(library):
     slow.endheaders(body[:10])
     assert library.call("GET", "/healthz").status == 200
     library.process.send_signal(signal.SIGTERM)
+    library.wait_until_deaf()
     slow.send(body[10:])
     answer = slow.getresponse()
     assert answer.status == 201
