@@ -46,7 +46,7 @@ def test_every_command_has_an_example_of_itself_that_parses(name, tmp_path, monk
         assert words[0] == "shipway"
         words = words[1 : words.index(">")] if ">" in words else words[1:]
         for word in words:
-            if word.endswith((".patch", ".yaml")) and "/" not in word:
+            if word.endswith((".patch", ".yaml", ".json")) and "/" not in word:
                 (tmp_path / word).touch()
         parse(words)
 

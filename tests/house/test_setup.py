@@ -123,5 +123,7 @@ def test_help_names_every_target_and_the_two_commands_are_what_ci_runs():
     script = (ROOT / ".ci" / "run").read_text().splitlines()
     assert script[0] == "#!/usr/bin/env bash"
     assert "set -euo pipefail" in script
-    assert script[-2:] == ["make test", "make demo"]
+    at = script.index("make test")
+    assert script[at : at + 2] == ["make test", "make demo"]
+    assert any(line.startswith(".venv/bin/shipway check ") for line in script[at + 2 :])
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
