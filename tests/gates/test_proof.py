@@ -12,6 +12,7 @@ from shipway.domain.gates import Verdict
 from shipway.domain.states import Claim
 from shipway.gates import proof
 from shipway.gates.comparison import Comparison
+from shipway.gates.look import Doubt
 
 
 @pytest.fixture
@@ -138,3 +139,10 @@ def test_an_existing_failure_that_passes_now_proves_a_fix(compare) -> None:
 
 def test_no_change_is_nothing_to_judge(compare) -> None:
     assert proof.GATE.select(compare({})) == (False, "nothing changed")
+
+
+def test_a_test_that_loads_on_neither_side_proves_nothing_and_rejects_nothing(compare) -> None:
+    """Here something is missing: a person has to look."""
+    broken = "import not_there\n\n\ndef test_a():\n    assert not_there.f() == 1\n"
+    with pytest.raises(Doubt, match="does not load"):
+        judge(compare({"shop.py": FIXED, "tests/test_new.py": broken}))

@@ -138,7 +138,10 @@ def _last(longrepr: Any) -> str:
 def options(tree: str, stop: int) -> list[str]:
     """What we add to the project's own options, after them: one process, every test, one order."""
     added = [f"--rootdir={tree}", "-p", "no:cacheprovider", "--color=no", f"--maxfail={stop}", "-q"]
-    added += ["--tb=short", "-o", "junit_family=xunit1"]
+    # A file that does not load is told, and the others say what they have to say.
+    added += ["--tb=short", "-o", "junit_family=xunit1", "--continue-on-collection-errors"]
+    # A project that makes warnings errors did not mean those of a pytest newer than its own.
+    added += ["-W", "ignore::pytest.PytestDeprecationWarning"]
     known = {
         "pytest_cov": ["--no-cov"],
         "xdist": ["-n0"],

@@ -84,6 +84,8 @@ def _decide(
         first = proof.proving[0]
         said = f"{_many(len(proof.proving))} only with the change, such as {first}"
         return evidence(comparison.head.bench, record, Verdict.PASS, said, reading)
+    if needed:
+        _believed(comparison)
     if not needed:
         said = f"no test depends on the change; a {claim} needs none"
         return evidence(comparison.head.bench, record, Verdict.PASS, said, reading)
@@ -100,6 +102,24 @@ def _decide(
         "needs one; if it does not, say so with --claim refactor or a commit type"
     )
     return found.model_copy(update={"ask": ask})
+
+
+def _believed(comparison: Comparison) -> None:
+    """Raises Doubt when the tests that belong to the change could not show anything here."""
+    files = [one.path for one in parts(comparison).tests if not one.is_gone]
+    if not files:
+        return
+    head, red = head_suite(comparison), new_tests_without_cause(comparison)
+    for file in files:
+        why = head.broken.get(file)
+        if why is not None and red.broken.get(file) == why:
+            raise Doubt(f"{file} does not load, with the change or without it: {why}")
+    states = [
+        state for node, state in head.outcomes.items() if node.split("::", maxsplit=1)[0] in files
+    ]
+    if states and set(states) == {"skipped"}:
+        why = next((said for said in head.messages.values() if said), "no reason given")
+        raise Doubt(f"every test of the change is skipped here: {why}")
 
 
 def _many(count: int) -> str:

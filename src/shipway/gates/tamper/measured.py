@@ -110,6 +110,8 @@ def measure(comparison: Comparison) -> Measured:
         seen.red = new_tests_without_cause(comparison)
     if _needs_base(seen):
         seen.base = _whole(base_suite(comparison))
+        if not seen.base.ran and not head.ran:
+            raise Doubt(f"no test runs on either side{_first(head)}")
         seen.steady = _again(comparison, seen)
     return seen
 
@@ -118,6 +120,11 @@ def _whole(base: Suite) -> Suite:
     if not base.whole:
         raise Doubt(f"the base's own tests: {base.why}; there is nothing to compare with")
     return base
+
+
+def _first(suite: Suite) -> str:
+    """Why the first file of a suite does not load."""
+    return next((f": {place}: {why}" for place, why in suite.broken.items()), "")
 
 
 def _ended(suite: Suite, what: str) -> Trick:
