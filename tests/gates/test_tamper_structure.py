@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import json
 from collections.abc import Callable, Mapping
 
 import pytest
 from comparing import SHOP, Maker
 
+from shipway.contracts.evidence import FenceReport
+from shipway.gates import suite
 from shipway.gates.cases import Case, cases, pair, parse
 from shipway.gates.comparison import Comparison
+from shipway.gates.parsers.reading import UnreadableReportError
 from shipway.gates.roles import Role, Roles, roles
 from shipway.gates.tamper.assertions import Strength, marks, strength
 from shipway.gates.tamper.hooks import hooks
 from shipway.gates.tamper.relaxed import relaxed
 from shipway.gates.tamper.suppressions import suppressions
 from shipway.gates.tamper.trick import Level, Trick
+from shipway.workspace.fence import Finished
 
 
 @pytest.fixture
@@ -291,3 +298,46 @@ def test_suppressions_beside_new_code_are_custom_unless_they_are_sharp(found) ->
     assert found(suppressions, {"shop.py": text}, moved) == set()
     said = SHOP["shop.py"].replace('return "shop"', 'return "# noqa"')
     assert found(suppressions, {"shop.py": said}) == set()
+
+
+# -- the sealed report ------------------------------------------------------------------------
+
+
+def sealed(key: bytes, *entries: dict[str, object]) -> bytes:
+    lines = [json.dumps({"n": number, **one}) for number, one in enumerate(entries, 1)]
+    return b"".join(
+        f"{hmac.new(key, line.encode(), hashlib.sha256).hexdigest()} {line}\n".encode()
+        for line in lines
+    )
+
+
+def ended(code: int) -> Finished:
+    report = FenceReport(
+        mechanism="none", user=False, pids=False, mounts=False, network=False, landlock=False
+    )
+    return Finished((), code, None, False, False, False, b"", b"", "", "", 1.0, report)
+
+
+PASS = {"kind": "report", "node": "t.py::test_a", "when": "call", "outcome": "passed",
+        "raw": "passed", "xfail": False, "message": ""}  # fmt: skip
+END = {"kind": "end", "exit": 0, "pytest": "9"}
+
+
+def test_a_report_counts_with_its_seals_and_its_end_only() -> None:
+    whole = suite.read(sealed(b"key", PASS, END), b"key", ended(0))
+    assert whole.passed == {"t.py::test_a"}
+    assert suite.read(sealed(b"key", PASS), b"key", ended(0)).passed == frozenset()
+    assert suite.read(sealed(b"key", PASS, END), b"key", ended(1)).passed == frozenset()
+    assert suite.read(b"", b"key", ended(0)).passed == frozenset()
+    with pytest.raises(UnreadableReportError, match="somebody else"):
+        suite.read(sealed(b"other", PASS, END), b"key", ended(0))
+    left_out = sealed(b"key", PASS, PASS, END).split(b"\n", 1)[1]
+    with pytest.raises(UnreadableReportError, match="missing"):
+        suite.read(left_out, b"key", ended(0))
+
+
+def test_a_pass_that_the_call_does_not_show_is_forced() -> None:
+    for raw in ("raised", None, "skipped"):
+        seen = suite.read(sealed(b"key", {**PASS, "raw": raw}, END), b"key", ended(0))
+        assert seen.forced == {"t.py::test_a"}
+        assert seen.passed == frozenset()
