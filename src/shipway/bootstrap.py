@@ -10,7 +10,7 @@ from shipway.config import Settings
 from shipway.config import prepare as prepare_directories
 from shipway.engine.commands import Commands
 from shipway.engine.engine import Engine
-from shipway.engine.host import EngineProcess, Host, serve_until_idle
+from shipway.engine.host import Ended, EngineProcess, Host, serve_until_idle
 from shipway.engine.intake import Intake
 from shipway.engine.places import Places
 from shipway.engine.queries import Queries
@@ -70,8 +70,8 @@ def open_system(settings: Settings) -> System:
     return System(settings)
 
 
-def serve(settings: Settings) -> bool:
-    """Be the engine of a state directory until nothing moves; False if there is one already."""
+def serve(settings: Settings) -> Ended:
+    """Be the engine of a state directory until nothing moves, unless there is one already."""
     from shipway.agents.wiring import registry
 
     places = Places(settings.home)
@@ -80,8 +80,13 @@ def serve(settings: Settings) -> bool:
     artifacts = ArtifactStore(places.artifacts)
     queries = Queries(database, settings.home, artifacts)
     reporter = Reporter(settings.home, queries, artifacts)
-    engine = Engine(settings, database, registry(settings), artifacts, reporter.write)
-    return serve_until_idle(engine)
+    agents = registry(settings)
+    while True:
+        engine = Engine(settings, database, agents, artifacts, reporter.write)
+        ended = serve_until_idle(engine)
+        # What was submitted while we let go of the directory counted on us to be there.
+        if ended is not Ended.IDLE or not queries.interrupted():
+            return ended
 
 
 def doctor(settings: Settings) -> list[CheckResult]:

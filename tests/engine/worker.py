@@ -11,7 +11,7 @@ from shipway.agents.agent import Desk
 from shipway.agents.registry import Registry
 from shipway.config import Settings
 from shipway.engine.engine import Engine
-from shipway.engine.host import serve_until_idle
+from shipway.engine.host import Ended, serve_until_idle
 from shipway.engine.places import Places
 from shipway.store.artifacts import ArtifactStore
 from shipway.store.database import prepare
@@ -51,7 +51,7 @@ def main() -> None:
         artifacts,
         contracts=WORK,
     )
-    while not serve_until_idle(engine):
+    while serve_until_idle(engine) is Ended.NOT_OWNER:
         time.sleep(0.02)
 
 

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
@@ -71,17 +72,19 @@ class EngineProcess:
                 self._started = self._spawn(starting)
 
     def _spawn(self, starting: Ownership) -> subprocess.Popen[bytes]:
-        """The new process inherits ``starting``, so that nobody else starts one beside it."""
+        """The new process holds ``starting`` as its input until it owns the directory.
+
+        So nobody else starts one beside it, and nobody waits for one that is on its way out.
+        """
         log = self._places.engine_log
         log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with log.open("ab") as output:
             return subprocess.Popen(
                 [sys.executable, "-m", "shipway", "engine"],
-                stdin=subprocess.DEVNULL,
+                stdin=starting.fileno(),
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
-                pass_fds=(starting.fileno(),),
                 cwd="/",
                 env={**os.environ, "SHIPWAY_HOME": str(self._home)},
             )
@@ -147,13 +150,19 @@ class Host:
         self._watched = None
 
 
-def serve_until_idle(engine: Engine, *, stop: threading.Event | None = None) -> bool:
-    """Run an engine in this process until nothing moves any more, or until SIGTERM or SIGINT.
+class Ended(StrEnum):
+    """Why an engine process does not serve any longer."""
 
-    False if another process owns the state directory.
-    """
+    NOT_OWNER = "another process owns the state directory"
+    ASKED = "it was asked to stop"
+    IDLE = "nothing moves"
+
+
+def serve_until_idle(engine: Engine, *, stop: threading.Event | None = None) -> Ended:
+    """Run an engine in this process until nothing moves any more, or until SIGTERM or SIGINT."""
     if not engine.start():
-        return False
+        return Ended.NOT_OWNER
+    _let_go_of_starting()
     life = Lifecycle(
         Part("engine", _is_running, stop=lambda _left: engine.stop()),
         stop_seconds=_STOPS_WITHIN,
@@ -161,16 +170,28 @@ def serve_until_idle(engine: Engine, *, stop: threading.Event | None = None) -> 
     )
     with life.signals():
         life.start()
-        idle_since: float | None = None
-        while not life.wait(_LOOK_AGAIN):
-            if engine.busy():
-                idle_since = None
-            elif idle_since is None:
-                idle_since = time.monotonic()
-            elif time.monotonic() - idle_since > _IDLE_FOR:
-                break
+        ended = _serve(engine, life)
         life.stop()
-    return True
+    return ended
+
+
+def _serve(engine: Engine, life: Lifecycle) -> Ended:
+    idle_since: float | None = None
+    while not life.wait(_LOOK_AGAIN):
+        if engine.busy():
+            idle_since = None
+        elif idle_since is None:
+            idle_since = time.monotonic()
+        elif time.monotonic() - idle_since > _IDLE_FOR:
+            return Ended.IDLE
+    return Ended.ASKED
+
+
+def _let_go_of_starting() -> None:
+    """The directory is owned now: a command that finds it free again may start another engine."""
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
 
 
 def _is_running() -> None:
