@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 
-from conftest import House, WorkRequest, WorkResult, pipeline, stage
+from scripted import House, WorkRequest, WorkResult, pipeline, stage
+
 from shipway.agents.agent import Asks, Desk
 from shipway.contracts.envelope import Question
 from shipway.domain.conditions import Comparison

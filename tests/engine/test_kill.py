@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from scripted import House
 
-from conftest import House
 from shipway.domain.states import RunStatus
 from shipway.engine.owner import owner_pid
 

@@ -6,7 +6,8 @@ import sys
 import time
 from pathlib import Path
 
-from conftest import WORK, WorkRequest, WorkResult
+from scripted import WORK, WorkRequest, WorkResult
+
 from shipway.agents.agent import Desk
 from shipway.agents.registry import Registry
 from shipway.config import Settings

@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from conftest import Person, until
+from people import Person, until
 
 BLANK = " \n"
 GOOD = f"""\

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from conftest import Person, until
+from people import Person, until
 
 HERE = Path(__file__).parent
 STAGES = ("plan", "scaffold", "validate", "e2e", "integrate", "deploy")
