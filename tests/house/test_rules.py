@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import house_rules
 import pytest
 from house_rules import RULES, faults_of, project_files
@@ -65,3 +67,13 @@ def test_each_rule_has_a_red_example_and_passes_clean_code():
     assert set(RED) == {rule.__name__ for rule in RULES}
     for rule in RULES:
         assert not list(rule("src/shipway/store/clean.py", CLEAN))
+
+
+def test_modules_of_tests_have_names_of_their_own():
+    """Test folders are no packages, so two modules of one name are taken for each other."""
+    modules = [
+        Path(name).name
+        for name in project_files()
+        if name.startswith("tests/") and name.endswith(".py") and "conftest" not in name
+    ]
+    assert not {name for name in modules if modules.count(name) > 1}

@@ -38,7 +38,8 @@ BAD = """\
 
 
 def git(repository: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(repository), *arguments]
+    who = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com"]  # nobody may be configured
+    command = ["git", "-C", str(repository), *who, *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
