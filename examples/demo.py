@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -82,6 +83,20 @@ def library_key() -> str:
     name, _, key = file.read_text().strip().splitlines()[-1].partition("=")
     expect("the secret's name", name, "LENDING_LIBRARY_LIBRARY_KEY")
     return key.strip("'\"")
+
+
+def watched(*words: str) -> int:
+    """Run a command before everybody's eyes; when interrupted it may still end in good order."""
+    child = subprocess.Popen([str(SHIPWAY), *words], env=ENVIRONMENT)
+    before = {
+        signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: None),  # the terminal told it too
+        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda *_: child.terminate()),
+    }
+    try:
+        return child.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Service:
@@ -193,11 +208,9 @@ def clear() -> None:
 def carry() -> dict[str, Any]:
     """From the document to the deployed service, watched live; what the run became."""
     title(f"shipway run --spec {DOCUMENT.relative_to(ROOT)} --into {REPOSITORY.relative_to(ROOT)}")
-    code = subprocess.run(
-        [str(SHIPWAY), "run", "--spec", str(DOCUMENT), "--into", str(REPOSITORY)],
-        env=ENVIRONMENT,
-        check=False,
-    ).returncode
+    code = watched("run", "--spec", str(DOCUMENT), "--into", str(REPOSITORY))
+    if code in {130, 143}:
+        raise KeyboardInterrupt
     if code:
         raise BrokenPromiseError(f"the run ended with exit code {code}")
     run = shipway("run", "view", "@last")
@@ -251,10 +264,12 @@ def demonstrate() -> None:
 
 
 def fail(message: str, code: int) -> NoReturn:
+    """Say what went wrong, and leave nothing running that was not asked to be kept."""
     print(f"\ndemo: {message}", file=sys.stderr)
-    if HOME.is_dir() and not KEEP:
+    ends = [("run", "cancel", "@last"), ("release", "stop", "--all")]
+    for words in ends if HOME.is_dir() and not KEEP else []:
         subprocess.run(
-            [str(SHIPWAY), "release", "stop", "--all"], env=ENVIRONMENT, check=False, timeout=60
+            [str(SHIPWAY), *words], env=ENVIRONMENT, capture_output=True, check=False, timeout=60
         )
     sys.exit(code)
 
