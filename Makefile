@@ -8,6 +8,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 PYTHON ?=
 PYTEST_ARGS ?=
+BASE ?= HEAD~1
 # A fresh clone is really fresh: environments for gates and candidates are kept inside it.
 export SHIPWAY_CACHE ?= $(CURDIR)/.cache/shipway
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -16,7 +17,7 @@ unexport PYTHONPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX
 
 PIP := .venv/bin/python -m pip -qq --no-input install --only-binary=:all: --require-hashes
 
-.PHONY: help test demo lint format map bench lock clean
+.PHONY: help test demo check lint format map bench lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-8s %s\n' "$$name" "$$what"; done
@@ -43,6 +44,10 @@ test: .venv/.dev ## house rules and all tests
 
 demo: .venv/.runtime ## from an OpenAPI document to a deployed service, live (KEEP=1 leaves it running)
 	@.venv/bin/python examples/demo.py
+
+check: .venv/.dev ## the last commit (or BASE=REV to HEAD) before Shipway's own gates
+	@.venv/bin/shipway check HEAD --base "$(BASE)" \
+	  --gate file-size --gate message --gate build --gate lint --gate types --gate security --gate secrets
 
 lint: .venv/.dev ## style, types and floors only
 	@.venv/bin/python -m ruff check
