@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from shipway.agents.scaffolding import words
+from shipway.agents.scaffolding import addresses, words
 from shipway.agents.scaffolding.layout import Call, Part, lay
 from shipway.agents.scaffolding.names import Names
 from shipway.contracts.service_plan import ErrorPlan, FieldPlan, OperationPlan
@@ -28,6 +28,7 @@ class Problems:
 
     def __init__(self, names: Names) -> None:
         self.names = names
+        self.fixed = addresses.swallowed(names.plan.operations)
         operations = names.plan.operations
         shapes = Counter(_shape(one) for operation in operations for one in operation.errors)
         ordered = [shape for shape, _ in shapes.most_common()]
@@ -89,6 +90,7 @@ class Problems:
         source = "".join(one["body"] for one in shapes)
         return {
             "usual": self.usual,
+            "fixed": bool(self.fixed),
             "shapes": shapes,
             "main": self.shapes[self.main],
             "main_media": words.literal(self.main[0]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from shipway.agents.scaffolding import words
+from shipway.agents.scaffolding import addresses, words
 from shipway.agents.scaffolding.imports import Imports
 from shipway.agents.scaffolding.layout import Call, Part, flat, lay
 from shipway.agents.scaffolding.names import Names, attribute, parameter, spoken
@@ -34,7 +34,12 @@ class Routes:
         self.pages: list[dict[str, Any]] = []
 
     def view(self, operations: list[OperationPlan]) -> dict[str, Any]:
-        handlers = [self._handler(one) for one in sorted(operations, key=_openness)]
+        ordered = sorted(operations, key=_openness)
+        handlers = [self._handler(one) for one in ordered]
+        for path, methods in self.problems.fixed.items():
+            mine = [number for number, one in enumerate(ordered) if one.path == path]
+            if mine:
+                handlers[mine[-1]]["refused"] = self._refused(ordered[mine[-1]], methods)
         noun = spoken(self.entity.name) if self.entity else "other"
         return {
             "module": self.module,
@@ -91,6 +96,15 @@ class Routes:
                 self.imports.own("problems", "Answer")
             found.append(lay(Call("@answers(", answers, ")")))
         return found
+
+    def _refused(self, operation: OperationPlan, methods: list[str]) -> str:
+        """What a path with parameters beside this one serves is not for this path."""
+        self.imports.own("problems", "only")
+        path = words.literal(self.paths(operation)[0])
+        allowed = Call("only(", [words.literal(one) for one in methods], ")")
+        others = [words.literal(one) for one in addresses.METHODS if one not in methods]
+        refused = Call("methods=[", others, "]")
+        return lay(Call("router.add_api_route(", [path, allowed, refused], ")"))
 
     def paths(self, operation: OperationPlan) -> list[str]:
         """The document's path with the names that the handler's arguments have.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from shipway.agents.scaffolding import fieldtrials, tables, words
+from shipway.agents.scaffolding import addresses, fieldtrials, tables, words
 from shipway.agents.scaffolding.imports import Imports
 from shipway.agents.scaffolding.layout import Call, flat, lay
 from shipway.agents.scaffolding.names import Names
@@ -24,7 +24,8 @@ def view(plan: ServicePlan, document: str) -> dict[str, Any]:
     names = Names.of(plan)
     wire, problems, security = Wire(names), Problems(names), Security(names)
     stores = [Store(names, wire, entity).view() for entity in plan.entities]
-    routes = _routes(names, wire, problems, security)
+    groups = _groups(names)
+    routes = _routes(names, wire, problems, security, groups)
     models = [_models(names, module) for module in wire.modules.values() if module.classes]
     making = RowMaking(names, security)
     trials = Trials(names, problems, making).view()
@@ -36,7 +37,7 @@ def view(plan: ServicePlan, document: str) -> dict[str, Any]:
         "models": models,
         "stores": stores,
         "routes": routes,
-        "router_order": _router_order(plan, routes),
+        "router_order": addresses.in_order(groups),
         "tables": table_view,
         "migration": tables.migration(names),
         "problems": problems.view(),
@@ -149,34 +150,29 @@ def _noun(module: str) -> str:
     return module.strip("_").replace("_", " ").capitalize()
 
 
+def _groups(names: Names) -> dict[str, list[OperationPlan]]:
+    """The operations of each route module."""
+    groups: dict[str, list[OperationPlan]] = {}
+    for entity in names.plan.entities:
+        own = [one for one in names.plan.operations if one.entity == entity.name]
+        if own:
+            groups[names.modules[entity.name]] = own
+    lost = [one for one in names.plan.operations if one.entity is None]
+    return groups | ({"other": lost} if lost else {})
+
+
 def _routes(
-    names: Names, wire: Wire, problems: Problems, security: Security
+    names: Names,
+    wire: Wire,
+    problems: Problems,
+    security: Security,
+    groups: dict[str, list[OperationPlan]],
 ) -> list[dict[str, Any]]:
-    plan = names.plan
-    groups: dict[str | None, list[OperationPlan]] = {}
-    for operation in plan.operations:
-        lost = operation.behaviour == "unimplemented" and operation.entity is None
-        groups.setdefault(None if lost else operation.entity, []).append(operation)
-    found = []
-    for entity in plan.entities:
-        if entity.name in groups:
-            made = Routes(names, wire, problems, security, entity, names.modules[entity.name])
-            found.append(made.view(groups[entity.name]))
-    if None in groups:
-        found.append(Routes(names, wire, problems, security, None, "other").view(groups[None]))
-    return found
-
-
-def _router_order(plan: ServicePlan, routes: list[dict[str, Any]]) -> list[str]:
-    """Modules with fixed paths first, so that a parameter never swallows somebody else's word."""
-
-    def openness(module: dict[str, Any]) -> tuple[Any, ...]:
-        texts = [line for one in module["handlers"] for line in one["decorators"]]
-        places = [text.find("{") for text in texts if "router." in text]
-        first = min((place for place in places if place >= 0), default=1000)
-        return (-first, module["module"] != "other")
-
-    return [one["module"] for one in sorted(routes, key=openness)]
+    entities = {names.modules[entity.name]: entity for entity in names.plan.entities}
+    return [
+        Routes(names, wire, problems, security, entities.get(module), module).view(operations)
+        for module, operations in groups.items()
+    ]
 
 
 def _tables(names: Names, stores: list[dict[str, Any]]) -> dict[str, Any]:
