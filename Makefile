@@ -17,7 +17,7 @@ unexport PYTHONPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX
 
 PIP := .venv/bin/python -m pip -qq --no-input install --only-binary=:all: --require-hashes
 
-.PHONY: help test demo check lint format map bench lock clean
+.PHONY: help test demo check documents lint format map bench lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-8s %s\n' "$$name" "$$what"; done
@@ -41,6 +41,9 @@ $(shell test -x .venv/bin/python || rm -rf .venv/.python)
 
 test: .venv/.dev ## house rules and all tests
 	@.venv/bin/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
+
+documents: .venv/.dev ## three more documents deployed, each judged from outside
+	@.venv/bin/python -m pytest -m documents tests/whole $(PYTEST_ARGS)
 
 demo: .venv/.runtime ## from an OpenAPI document to a deployed service, live (KEEP=1 leaves it running)
 	@.venv/bin/python examples/demo.py
