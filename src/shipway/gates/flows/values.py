@@ -106,12 +106,12 @@ def _other(one: str, chance: random.Random) -> str:
     return chance.choice(kind) if kind and chance.random() < 0.7 else one
 
 
-def unknown(field: Json, known: Any, chance: random.Random) -> Any:
-    """A well-formed key that no row has."""
+def unknown(field: Json, known: Any, chance: random.Random, used: set[Any] | None = None) -> Any:
+    """A well-formed key that no row has, and that is not among the ``used`` ones."""
     if field["type"] in {"integer", "number"}:
         most = field["limits"]["maximum"]
         return int(most) if most is not None else 2_000_000_000 + chance.randint(0, 99_999)
-    return fresh(field, known if known is not None else "unknown-key", chance)
+    return fresh(field, known if known is not None else "unknown-key", chance, used)
 
 
 def same(field: Json | None, sent: Any, got: Any) -> bool:

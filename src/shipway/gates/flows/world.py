@@ -141,7 +141,10 @@ class World:
                 known = (
                     given[sample % len(given)].get(parameter["field"]["name"]) if given else None
                 )
-                made[parameter["field"]["name"]] = unknown(parameter["field"], known, self.chance)
+                used = self.used.setdefault(f"{operation['entity']}#{operation['path']}", set())
+                made[parameter["field"]["name"]] = unknown(
+                    parameter["field"], known, self.chance, used
+                )
         return made
 
     def body(self, operation: Json, sample: int = 0) -> Json:
