@@ -137,3 +137,16 @@ def test_no_repository_and_no_commits_are_refused(look, tmp_path) -> None:
     git(tmp_path, "init", "-q", str(tmp_path / "empty"))
     with pytest.raises(RepositoryError, match="no commits"):
         look(tmp_path / "empty")
+
+
+def test_a_change_in_the_second_of_the_commit_is_not_overlooked(look, git_repository) -> None:
+    """Same size, same time: git tells only by the content, and only if the index is as old."""
+    repository = git_repository({"a.py": "1\n"})
+    git(repository, "config", "core.trustctime", "false")
+    then = 1_700_000_000
+    os.utime(repository / "a.py", (then, then))
+    git(repository, "update-index", "--really-refresh")
+    os.utime(repository / ".git" / "index", (then, then))
+    write(repository, {"a.py": "2\n"})
+    os.utime(repository / "a.py", (then, then))
+    assert changed(look(repository)) == {"a.py"}

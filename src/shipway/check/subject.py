@@ -243,7 +243,9 @@ class _Finder:
         index = self.store / "index"
         own = self.git_dir / "index"
         if own.is_file():
-            shutil.copyfile(own, index)
+            # With its time: a file changed in the second in which the index was written looks
+            # unchanged to a newer index, and git compares its content only because of that time.
+            shutil.copy2(own, index)
         extra = {
             "GIT_INDEX_FILE": str(index),
             "GIT_OBJECT_DIRECTORY": str(self.store / "objects"),
