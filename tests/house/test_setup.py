@@ -118,7 +118,17 @@ def test_a_package_of_the_same_name_where_the_user_stands_is_not_imported(tmp_pa
 
 def test_help_names_every_target_and_the_two_commands_are_what_ci_runs():
     make = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
-    for target in ("test", "demo", "check", "documents", "lint", "format", "bench", "lock", "clean"):
+    for target in (
+        "test",
+        "demo",
+        "check",
+        "documents",
+        "lint",
+        "format",
+        "bench",
+        "lock",
+        "clean",
+    ):
         assert f"make {target} " in make.stdout
     script = (ROOT / ".ci" / "run").read_text().splitlines()
     assert script[0] == "#!/usr/bin/env bash"
