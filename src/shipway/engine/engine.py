@@ -150,8 +150,10 @@ class Engine:
     async def _recover(self) -> None:
         """Whatever was handed out and has no outcome was interrupted; it is ordered anew."""
         lost: list[OrderRow] = self.writer.run(ledger.handed_out)
+        # All of it before anything is ordered anew: a new attempt works where these lie.
+        for run in {order.run for order in lost}:
+            self._desks.clear_run(run)
         for order in lost:
-            self._desks.clear_run(order.run)
             why = "the engine that worked on it died"
             given = e.Interrupted(order.stage, order.attempt, order.token, why, suspect=True)
             await asyncio.wrap_future(self.writer.ask(order.run, given))
