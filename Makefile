@@ -34,9 +34,9 @@ $(shell test -x .venv/bin/python || rm -rf .venv/.python)
 	@$(PIP) -r requirements/runtime.txt
 	@.venv/bin/python requirements/connect.py && touch $@
 
-.venv/.dev: .venv/.runtime requirements/dev.txt
+.venv/.dev: .venv/.runtime requirements/fleet.txt requirements/ai.txt requirements/dev.txt
 	@echo "shipway: installing what its tests need"
-	@$(PIP) -r requirements/dev.txt
+	@$(PIP) -r requirements/fleet.txt -r requirements/ai.txt -r requirements/dev.txt
 	@touch $@
 
 test: .venv/.dev ## house rules and all tests

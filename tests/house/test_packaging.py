@@ -73,8 +73,10 @@ def test_a_loose_lock_is_caught(line):
 
 
 def test_locks_agree_with_what_they_are_made_from():
-    wanted = (ROOT / "requirements" / "runtime.in").read_text().split()
-    assert sorted(wanted) == sorted(PROJECT["dependencies"])
+    declared = {"runtime": PROJECT["dependencies"], **PROJECT["optional-dependencies"]}
+    for name, wanted in declared.items():
+        listed = (ROOT / "requirements" / f"{name}.in").read_text().split()
+        assert sorted(listed) == sorted(wanted), name
     for lock in LOCKS:
         names = {re.split(r"[\[=]", pin)[0].lower() for pin in pins((ROOT / lock).read_text())}
         for line in (ROOT / lock).with_suffix(".in").read_text().splitlines():
@@ -132,7 +134,8 @@ def test_the_wheel_says_what_it_is_and_offers_the_command(wheel):
     text = wheel.read(metadata).decode()
     assert f"Version: {shipway.__version__}\n" in text
     assert "License-Expression: Apache-2.0" in text
-    assert text.count("Requires-Dist: ") == len(PROJECT["dependencies"])
+    extras = sum(len(wanted) for wanted in PROJECT["optional-dependencies"].values())
+    assert text.count("Requires-Dist: ") == len(PROJECT["dependencies"]) + extras
     (entries,) = [name for name in wheel.namelist() if name.endswith("entry_points.txt")]
     assert "shipway = shipway.cli.main:main" in wheel.read(entries).decode()
     assert any(name.endswith("licenses/LICENSE") for name in wheel.namelist())
