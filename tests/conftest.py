@@ -27,6 +27,9 @@ from shipway.store.artifacts import ArtifactStore
 ROOT = Path(__file__).resolve().parent.parent
 WHEN = "2026-01-02T03:04:05+00:00"
 
+#: Real PostgreSQL and Redis for whoever asks: ``postgres_url``, ``redis_url``.
+pytest_plugins = ("servers",)
+
 
 # -- one place for state, never the user's own ------------------------------------------------
 
@@ -222,6 +225,9 @@ def _left_behind(before: set[psutil.Process], marks: Sequence[str]) -> list[psut
     found = {process for process in me.children(recursive=True) if process not in kept}
     if marks:
         found |= {p for p in psutil.process_iter() if p not in kept and _is_ours(p, marks)}
+    import servers  # the plugin above, which pytest wants to be the first to import
+
+    found -= servers.processes()
     return [process for process in found if _is_alive(process)]
 
 
