@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -17,7 +18,9 @@ def test_leaves_a_process(tmp_path):
 
 
 def test_a_test_that_leaves_a_detached_process_behind_fails_and_names_it(pytester):
-    pytester.makeconftest(Path(__file__).parent.parent.joinpath("conftest.py").read_text())
+    tests = Path(__file__).parent.parent
+    pytester.makeconftest(tests.joinpath("conftest.py").read_text())
+    shutil.copy(tests / "servers.py", pytester.path)
     pytester.makepyfile(LEAK)
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
     result.assert_outcomes(passed=1, errors=1)
