@@ -15,7 +15,7 @@ from typing import Any
 
 from shipway.agents.agent import Desk
 from shipway.agents.registry import Registry
-from shipway.config import Settings
+from shipway.config import load_settings
 from shipway.contracts.evidence import GateReport
 from shipway.contracts.model import Model
 from shipway.contracts.registry import Contract
@@ -146,7 +146,7 @@ class Heart:
     """An engine over a fresh database with no-op agents."""
 
     def __init__(self, folder: Path) -> None:
-        settings = Settings(home=folder / "home", max_attempts_at_once=64)
+        settings = load_settings(home=folder / "home", max_attempts_at_once=64)
         settings.home.mkdir(mode=0o700)
         places = Places(settings.home)
         self.database = prepare(places.database)

@@ -42,6 +42,7 @@ def _no_state_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         for name in [name for name in os.environ if name.startswith("SHIPWAY_")]:
             patch.delenv(name)
         patch.setenv("SHIPWAY_CACHE", cache)
+        patch.setenv("SHIPWAY_CONFIG", os.devnull)
         patch.setenv("SHIPWAY_HOME", str(tmp_path_factory.mktemp("state")))
         yield
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -105,15 +106,28 @@ def test_the_doctor_says_what_to_do_when_something_is_missing(here, tmp_path, mo
 def test_settings_are_shown_with_where_they_come_from(here, home):
     rows = {row["name"]: row for row in json.loads(here("config", "show", "--json").stdout)}
     assert rows["home"]["value"] == str(home)
-    assert rows["home"]["source"] == "environment"
-    assert rows["fence"] | {"value": None} == {
+    assert rows["home"]["source"] == "variable SHIPWAY_HOME"
+    assert rows["fence"] == {
         "name": "fence",
         "variable": "SHIPWAY_FENCE",
-        "value": None,
+        "value": "strict",
+        "text": "strict",
         "source": "default",
+        "secret": False,
+        "reloadable": False,
         "description": rows["fence"]["description"],
     }
-    assert "SHIPWAY_HOME" in here("config", "show").stdout
+    assert "variable SHIPWAY_HOME" in here("config", "show", "--sources").stdout
+    assert "variable SHIPWAY_HOME" not in here("config", "show").stdout
+
+
+def test_settings_are_written_as_a_file_that_is_never_overwritten(here, tmp_path):
+    target = tmp_path / "production.env"
+    assert here("config", "env", "--write", str(target)).returncode == 0
+    assert target.read_text() == here("config", "env").stdout
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    again = here("config", "env", "--write", str(target))
+    assert (again.returncode, "there is a file already" in again.stderr) == (6, True)
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

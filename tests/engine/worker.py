@@ -10,7 +10,7 @@ from scripted import WORK, WorkRequest, WorkResult
 
 from shipway.agents.agent import Desk
 from shipway.agents.registry import Registry
-from shipway.config import Settings
+from shipway.config import load_settings
 from shipway.engine.engine import Engine
 from shipway.engine.host import Ended, serve_until_idle
 from shipway.engine.places import Places
@@ -42,7 +42,7 @@ class Scribe:
 
 def main() -> None:
     book, pause = Path(sys.argv[1]), float(sys.argv[2])
-    settings = Settings()
+    settings = load_settings()
     places = Places(settings.home)
     artifacts = ArtifactStore(places.artifacts)
     engine = Engine(

@@ -168,6 +168,20 @@ def portable(name: str, text: str) -> Iterator[str]:
             yield f":{number}: names a place on somebody's machine"
 
 
+# -- settings ---------------------------------------------------------------------------------
+
+
+def settings(name: str, text: str) -> Iterator[str]:
+    """Settings that are made by hand name both their places, or the user's own would be used."""
+    if not is_python(name):
+        return
+    for node in ast.walk(parsed(text)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "Settings":
+            given = {keyword.arg for keyword in node.keywords}
+            if not ({"home", "cache"} <= given or None in given):
+                yield f":{node.lineno}: Settings reads nothing; use load_settings(home=...)"
+
+
 # -- third parties ----------------------------------------------------------------------------
 
 PURE = ("shipway.domain", "shipway.errors")
@@ -219,4 +233,4 @@ def _imports(text: str) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.module.split(".")[0]
 
 
-RULES: tuple[Rule, ...] = (size, caption, naming, finished, loud, portable, neighbours)
+RULES: tuple[Rule, ...] = (size, caption, naming, finished, loud, portable, settings, neighbours)

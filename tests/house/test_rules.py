@@ -38,6 +38,10 @@ RED = {
         ("src/shipway/a.py", 'HOME = "/home' + '/ada/shipway"\n'),
         ("Makefile", "cp x /Users" + "/ada\n"),
     ],
+    "settings": [
+        ("tests/test_a.py", "Settings()\n"),
+        ("tests/test_a.py", "Settings(home=tmp_path)\n"),
+    ],
     "neighbours": [
         ("src/shipway/cli/main.py", "import sqlite3\n"),
         ("src/shipway/domain/run/decide.py", "import pydantic\n"),

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 
 from shipway.bootstrap import System, open_system
-from shipway.config import Settings
+from shipway.config import load_settings
 from shipway.engine.owner import owner_pid
 from shipway.errors import NotFoundError
 
@@ -86,7 +86,7 @@ class Person:
     @cached_property
     def system(self) -> System:
         """Looks into the state directory from here: a process for each look would be the load."""
-        return open_system(Settings(home=self.home))
+        return open_system(load_settings(home=self.home))
 
     def view(self, ref: str = "@last") -> dict[str, Any]:
         try:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from people import ROOT, Person
 
-from shipway.config import Settings
+from shipway.config import load_settings
 from shipway.contracts.model import ArtifactRef
 from shipway.contracts.service_plan import SecurityScheme, ServicePlan
 from shipway.gates.tools import tool_environment
@@ -53,7 +53,7 @@ def test_a_deployed_service_keeps_its_document(person: Person, path: Path, tmp_p
     judged.write_text(json.dumps(overlaid(dict(document.data), plan.overlay)))
     release = json.loads(person.run("release", "list", "--json").stdout)[0]
     secrets = read_secrets(person.home / "services" / plan.name / "secrets.env")
-    settings = Settings(home=person.home)
+    settings = load_settings(home=person.home)
     built = Environments(settings.cache, Fence(settings.fence), settings.python)
     words = [
         str(tool_environment(built).bin("schemathesis")),

@@ -45,7 +45,16 @@ def opened(output: Output, *, progress: bool = True) -> Iterator[System]:
 
 
 def state_directory() -> Path:
-    """Where state lives, found without the settings, which may be what is broken."""
+    """Where state lives; found even when the settings are what is broken."""
+    from shipway.errors import ConfigurationError
+
+    try:
+        return settings().home
+    except ConfigurationError:
+        return _state_directory_without_settings()
+
+
+def _state_directory_without_settings() -> Path:
     given = os.environ.get("SHIPWAY_HOME")
     if given:
         return Path(given)

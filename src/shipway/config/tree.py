@@ -1,0 +1,91 @@
+"""Every setting, declared once: its name, type, defaults and what it is for.
+
+To add one, add a line to the section that it belongs to, or a section to ``Settings``. The variable
+is ``SHIPWAY_`` and the name, the key in a file is the name itself.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Literal
+
+from pydantic import field_validator
+
+from shipway.config.setting import Section, setting
+
+
+def _xdg(variable: str, fallback: str) -> Path:
+    return Path(os.environ.get(variable) or Path.home() / fallback) / "shipway"
+
+
+class Process(Section):
+    """This installation."""
+
+    environment: Literal["development", "test", "production"] = setting(
+        "which defaults hold, and whether unsafe choices are refused (production)", "development"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = setting(
+        "the least important log lines that are kept",
+        "info",
+        differs={"test": "warning"},
+        reloadable=True,
+    )
+    python: Path = setting(
+        "the Python that environments for gates and candidates are built with",
+        Path(sys.executable),
+        shown="the Python that runs Shipway",
+    )
+
+
+class Places(Section):
+    """Where things lie."""
+
+    home: Path = setting(
+        "state directory: database, runs, artifacts, releases",
+        default_factory=lambda: _xdg("XDG_STATE_HOME", ".local/state"),
+        shown="~/.local/state/shipway",
+        expects="a directory of its own",
+    )
+    cache: Path = setting(
+        "environments built for gates and candidates; safe to delete",
+        default_factory=lambda: _xdg("XDG_CACHE_HOME", ".cache"),
+        shown="~/.cache/shipway",
+        expects="a directory of its own",
+    )
+
+    @field_validator("home", "cache")
+    @classmethod
+    def _is_a_place(cls, path: Path) -> Path:
+        """Absolute, so that a later change of directory does not move it."""
+        if "\0" in str(path) or str(path) in {"", "/"}:
+            raise ValueError("a directory of its own")
+        return path.expanduser().absolute()
+
+
+class Work(Section):
+    """How work is done."""
+
+    max_attempts_at_once: int = setting(
+        "attempts of all runs that may work at the same time", 4, ge=1, le=64
+    )
+    fence: Literal["strict", "degraded"] = setting(
+        "strict: a fence weaker than policy is an error; degraded: it is recorded", "strict"
+    )
+    command_network: bool = setting(
+        "whether a command that implements a change has the network", False
+    )
+    command_env: str = setting(
+        "variables that such a command gets from ours, by name, with commas between", ""
+    )
+    command_readable: str = setting(
+        "directories of the hidden home that it may read, with colons between", ""
+    )
+
+
+class Settings(Work, Places, Process):
+    """All settings of a process, checked; ``load_settings`` reads them from where they are given.
+
+    The class itself reads nothing: ``Settings(home=..., cache=...)`` is what it says.
+    """
