@@ -15,7 +15,8 @@ from shipway.engine.intake import Intake
 from shipway.engine.places import Places
 from shipway.engine.queries import Queries
 from shipway.engine.record import Reporter
-from shipway.health import Check, CheckResult, Status, doctor_checks
+from shipway.health.check import Status
+from shipway.health.ground import Check, CheckResult, doctor_checks
 from shipway.release.releases import Releases
 from shipway.store.artifacts import ArtifactStore
 from shipway.store.database import prepare

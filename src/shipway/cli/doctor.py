@@ -14,7 +14,7 @@ from shipway.cli.output import Output, one_line
 from shipway.errors import ExitCode
 
 if TYPE_CHECKING:
-    from shipway.health import CheckResult
+    from shipway.health.ground import CheckResult
 
 
 @click.command(cls=Command, examples=("shipway doctor", "shipway doctor --json"))

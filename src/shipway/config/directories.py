@@ -7,7 +7,7 @@ from pathlib import Path
 
 from shipway.config.tree import Settings
 from shipway.errors import ConfigurationError
-from shipway.health import NETWORK, filesystem_of
+from shipway.health.ground import NETWORK, filesystem_of
 
 
 def prepare(settings: Settings) -> None:

@@ -175,7 +175,8 @@ def _kind(kind: Any) -> str:
         *most, last = map(str, get_args(kind))
         return f"{', '.join(most)} or {last}" if most else last
     if get_origin(kind) in {tuple, frozenset}:
-        return f"a list of {_KINDS.get(get_args(kind)[0], 'values')}s with commas between them"
+        items = {str: "texts", int: "whole numbers", Path: "paths"}.get(get_args(kind)[0], "values")
+        return f"{items} with commas between them"
     return _KINDS.get(kind, "a text")
 
 

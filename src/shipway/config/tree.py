@@ -84,7 +84,17 @@ class Work(Section):
     )
 
 
-class Settings(Work, Places, Process):
+class Health(Section):
+    """Health."""
+
+    health_required: tuple[str, ...] = setting(
+        "health checks that readiness needs here although it does not by default",
+        (),
+        example="redis:ping",
+    )
+
+
+class Settings(Health, Work, Places, Process):
     """All settings of a process, checked; ``load_settings`` reads them from where they are given.
 
     The class itself reads nothing: ``Settings(home=..., cache=...)`` is what it says.

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from shipway import health
 from shipway.config import Settings
-from shipway.health import Check, Status, doctor_checks, examine, filesystem_of
+from shipway.health import ground
+from shipway.health.check import Status
+from shipway.health.ground import Check, doctor_checks, examine, filesystem_of
 
 
 def found(results, name):
@@ -60,7 +61,7 @@ def test_a_home_that_is_no_directory_or_on_a_network_is_told(settings, tmp_path,
     (tmp_path / "file").write_text("")
     bad = Settings(home=tmp_path / "file" / "below", cache=settings.cache)
     assert found(doctor_checks(bad), "state directory").status is Status.FAIL
-    monkeypatch.setattr(health, "filesystem_of", lambda path: "cifs")
+    monkeypatch.setattr(ground, "filesystem_of", lambda path: "cifs")
     one = found(doctor_checks(settings), "state directory")
     assert one.status is Status.FAIL
     assert "network file system (cifs)" in one.summary
@@ -73,14 +74,14 @@ def test_a_home_that_others_can_write_is_a_warning(settings):
 
 def test_a_full_disk_fails(settings, monkeypatch):
     real = shutil.disk_usage("/")
-    monkeypatch.setattr(health.shutil, "disk_usage", lambda path: real._replace(free=1024))
+    monkeypatch.setattr(ground.shutil, "disk_usage", lambda path: real._replace(free=1024))
     assert found(doctor_checks(settings), "disk space").status is Status.FAIL
-    monkeypatch.setattr(health.shutil, "disk_usage", lambda path: real._replace(free=2**30))
+    monkeypatch.setattr(ground.shutil, "disk_usage", lambda path: real._replace(free=2**30))
     assert found(doctor_checks(settings), "disk space").status is Status.WARN
 
 
 def test_a_clock_from_the_past_fails(settings, monkeypatch):
-    monkeypatch.setattr(health.time, "gmtime", lambda: __import__("time").struct_time((1970,) * 9))
+    monkeypatch.setattr(ground.time, "gmtime", lambda: __import__("time").struct_time((1970,) * 9))
     assert found(doctor_checks(settings), "clock").status is Status.FAIL
 
 
@@ -102,4 +103,4 @@ def test_file_systems_are_told_apart():
 
 @pytest.mark.parametrize("kind", ["nfs4", "cifs", "fuse.sshfs"])
 def test_network_file_systems_are_known(kind):
-    assert kind in health.NETWORK
+    assert kind in ground.NETWORK

@@ -11,9 +11,10 @@ import subprocess
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
+
+from shipway.health.check import Status
 
 MiB = 1024 * 1024
 NETWORK = frozenset(
@@ -35,14 +36,6 @@ ENOUGH_MB, COMFORTABLE_MB = 512, 3072
 OLDEST_GIT = (2, 34)
 OLDEST_PYTHON = (3, 11)
 EARLIEST_YEAR, MOST_SKEW_S = 2025, 60.0
-
-
-class Status(StrEnum):
-    """What a check found; a warning does not stop anybody."""
-
-    PASS = "pass"  # noqa: S105 - a verdict, not a password
-    WARN = "warn"
-    FAIL = "fail"
 
 
 @dataclass(frozen=True, slots=True)
