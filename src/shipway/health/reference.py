@@ -23,8 +23,8 @@ Three questions, three answers, all in `application/health+json` with `Cache-Con
 |--|--|--|--|--|
 | `/health` | am I alive? | the event loop turns | it gave no beat for {DEAD_AFTER:g} s | everybody |
 | `/health/ready` | may I have traffic? | `pass` or `warn` | a required check fails, was not asked yet or \
-not for {STALE_AFTER:g} s, or the process drains; with `Retry-After: {RETRY_AFTER}` | everybody: only names and \
-statuses |
+not for {STALE_AFTER:g} s, or the process drains; with `Retry-After: {RETRY_AFTER}` | everybody: \
+only names and statuses |
 | `/health/detailed` | what is wrong? | as above | as above | with the token: latency, since when, words, \
 remedies, and the state of queue, pools, breakers, workers and requests |
 
@@ -39,11 +39,6 @@ a failure: nobody knows.
 
 A failing check that is not required makes the whole `warn`. `SHIPWAY_HEALTH_REQUIRED` names checks
 that readiness needs on an installation although it does not by default, such as `redis:ping`.
-
-```sh
-shipway health            # the same checks from the command line, asked once
-shipway health --watch    # and again and again
-```
 
 Processes that serve nothing else, such as workers, have the same three addresses on a loopback port.
 
