@@ -205,6 +205,14 @@ def test_a_second_attempt_merges_nothing_again(bench: Bench) -> None:
     assert git(bench.repository, "rev-parse", "main") == later
 
 
+def test_another_candidate_of_the_same_run_is_merged_as_well(bench: Bench) -> None:
+    """A person sent the run back; what it merged before is no reason not to merge."""
+    first = bench.perform(bench.request({"maths.py": TRIPLE}))
+    again = bench.perform(bench.request({"notes.txt": "as well\n"}))
+    assert (again.already, again.previous) == (False, first.commit)
+    assert git(bench.repository, "show", "main:notes.txt") == "as well"
+
+
 def test_an_attempt_of_another_writer_between_is_noticed(bench: Bench) -> None:
     """A zombie of the same run publishes while this attempt tests."""
     request = bench.request({"maths.py": TRIPLE})

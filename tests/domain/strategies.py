@@ -41,9 +41,20 @@ def _stage(draw: st.DrawFn, index: int) -> Stage:
         capability="work",
         agent="builtin",
         needs=dependencies,
+        inputs=draw(_inputs(needs)),
         when=when,
         asks=asks,
         timeout_s=draw(st.sampled_from([5.0, 100.0])),
         retries=RetryPolicy(draw(st.integers(0, 2))),
         continue_on_failure=draw(st.booleans()),
     )
+
+
+@st.composite
+def _inputs(draw: st.DrawFn, needs: list[str]) -> dict[str, InputRef]:
+    """Some of what earlier stages found, and perhaps what the submission asks for."""
+    read = draw(st.lists(st.sampled_from(needs), unique=True)) if needs else []
+    inputs = {f"from_{need}": InputRef(need, ("flag",)) for need in read}
+    if draw(st.booleans()):
+        inputs["asked"] = InputRef("run", ("requirement",))
+    return inputs

@@ -14,7 +14,7 @@ from shipway.agents.agent import Desk, Failed
 from shipway.contracts.envelope import ErrorReport
 from shipway.contracts.evidence import GateReport
 from shipway.contracts.integrate import IntegrateRequest, IntegrateResult
-from shipway.contracts.model import ArtifactRef
+from shipway.contracts.model import ArtifactRef, GitObject, Model
 from shipway.errors import ConflictError, RepositoryError
 from shipway.gates.failure import explain, passed
 from shipway.workspace.git import (
@@ -89,7 +89,7 @@ class Integrate:
             raise Failed(explain(report, desk.artifacts.read), result)
         if desk.cancel.is_set():
             raise Failed(_cancelled())
-        _write_down(hub, result)
+        _write_down(hub, Integration(candidate=request.commit, result=result))
         desk.say(f"moving {request.target}")
         publish(hub, repository, request.target, made, onto)
         return result
@@ -101,14 +101,16 @@ class Integrate:
         made = integrated(repository, request.target, request.base, line)
         if made is None:
             return None
+        known = _read_down(hub, made)
+        if known is not None and known.candidate != request.commit:
+            return None  # that was an earlier candidate, before a person sent the run back
         desk.say("an earlier attempt has merged it already")
         for left in settle(repository):
             desk.say(f"the work tree {left} has changes of its own and was left alone")
         if not hub.has(made):
             hub.seed(repository, made)
-        known = _read_down(hub, made)
         if known is not None:
-            return known.model_copy(update={"already": True})
+            return known.result.model_copy(update={"already": True})
         report = self._judge(hub, made, hub.tree(made), request.plan, desk)
         result = _result(request, hub, made, request.base, report, already=True)
         if not passed(report):
@@ -143,21 +145,28 @@ def _result(
     )
 
 
-def _write_down(hub: Hub, result: IntegrateResult) -> None:
+class Integration(Model):
+    """What is written down of a merge: its result, and the candidate that it took in."""
+
+    candidate: GitObject
+    result: IntegrateResult
+
+
+def _write_down(hub: Hub, made: Integration) -> None:
     """Keep the result where no command can write, before the branch moves."""
-    path = _place(hub, result.commit)
+    path = _place(hub, made.result.commit)
     path.parent.mkdir(exist_ok=True)
     partial = path.with_suffix(".partial")
     with partial.open("wb") as stream:
-        stream.write(result.model_dump_json().encode())
+        stream.write(made.model_dump_json().encode())
         stream.flush()
         os.fsync(stream.fileno())
     partial.replace(path)
 
 
-def _read_down(hub: Hub, made: str) -> IntegrateResult | None:
+def _read_down(hub: Hub, made: str) -> Integration | None:
     try:
-        return IntegrateResult.model_validate_json(_place(hub, made).read_bytes())
+        return Integration.model_validate_json(_place(hub, made).read_bytes())
     except (FileNotFoundError, json.JSONDecodeError, ShapeError):
         return None  # then it is tested again
 

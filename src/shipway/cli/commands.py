@@ -18,7 +18,7 @@ CHECKS, RUNS, ASKS, REST = (
 TABLE = {
     "check": Lazy("shipway.cli.check:check", CHECKS, "Judge a change before it is merged."),
     "run": Lazy(
-        "shipway.cli.run:run", RUNS, "Start a run; list, view, watch, resume, cancel runs."
+        "shipway.cli.run:run", RUNS, "Start a run; list, view, watch, pause, retry, rewind runs."
     ),
     "inbox": Lazy("shipway.cli.asks:inbox", ASKS, "Show the decisions and questions that wait."),
     "decide": Lazy("shipway.cli.asks:decide", ASKS, "Make a decision that a run waits for."),

@@ -26,9 +26,11 @@ TABLE = {
     "watch": Lazy("shipway.cli.runs:watch", MANAGE, "Follow a run to its end."),
     "logs": Lazy("shipway.cli.logs:logs", MANAGE, "Print the log of a stage."),
     "diff": Lazy("shipway.cli.runs:diff", MANAGE, "Print the change that a run made."),
-    "resume": Lazy("shipway.cli.runs:resume", MANAGE, "Carry a stopped or paused run on."),
-    "pause": Lazy("shipway.cli.runs:pause", MANAGE, "Start no further stage until resumed."),
-    "cancel": Lazy("shipway.cli.runs:cancel", MANAGE, "Stop a run for good."),
+    "resume": Lazy("shipway.cli.control:resume", MANAGE, "Carry a stopped or paused run on."),
+    "pause": Lazy("shipway.cli.control:pause", MANAGE, "Stop the work until it is resumed."),
+    "cancel": Lazy("shipway.cli.control:cancel", MANAGE, "Stop a run."),
+    "retry": Lazy("shipway.cli.control:retry", MANAGE, "Do again what failed, and go on."),
+    "rewind": Lazy("shipway.cli.control:rewind", MANAGE, "Send a run back to a stage."),
 }
 
 EXAMPLES = (
@@ -71,7 +73,7 @@ class Wanted:
     usages=(
         "--spec FILE [--into DIR] [OPTIONS]",
         "--repo PATH --requirement TEXT (--patch FILE | --agent implement=...) [OPTIONS]",
-        "list|view|watch|logs|diff|resume|pause|cancel [OPTIONS] [RUN]",
+        "list|view|watch|logs|diff|resume|pause|cancel|retry|rewind [OPTIONS] [RUN]",
     ),
 )
 @click.option("--spec", metavar="FILE|-", help="An OpenAPI 3.0 or 3.1 document: make the service.")

@@ -1,4 +1,4 @@
-"""``shipway run list|view|watch|logs|diff|resume|pause|cancel``: the runs there are."""
+"""``shipway run list|view|watch|diff``: the runs there are."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from shipway.cli import inputs
 from shipway.cli.command import Command, speaks
 from shipway.cli.completing import run_references
 from shipway.cli.lines import Part
-from shipway.cli.output import Output, clean, one_line, write, write_bytes
+from shipway.cli.output import Output, clean, one_line, write_bytes
 from shipway.cli.words import ago, duration, now, since
 from shipway.domain.states import RunStatus
-from shipway.errors import ConflictError, NotFoundError
+from shipway.errors import NotFoundError
 
 if TYPE_CHECKING:
     from shipway.bootstrap import System
@@ -32,10 +32,12 @@ reference = click.argument(
 @click.command(
     "list",
     cls=Command,
-    examples=("shipway run list", "shipway run list --state failed --limit 5 --json"),
+    examples=("shipway run list", "shipway run list --status failed --limit 5 --json"),
 )
 @click.option(
+    "--status",
     "--state",
+    "state",
     multiple=True,
     metavar="STATE",
     type=click.Choice([status.value for status in RunStatus]),
@@ -172,88 +174,6 @@ def _coloured_diff(output: Output, data: bytes) -> None:
     styles = {"+": "green", "-": "red", "@": "cyan", "d": "bold"}
     for line in data.decode("utf-8", "replace").splitlines():
         screen.say([Part(clean(line), styles.get(line[:1], ""))])
-
-
-@click.command(
-    "resume",
-    cls=Command,
-    examples=("shipway run resume @last", "shipway run resume 12 --detach"),
-)
-@reference
-@click.option("--detach", "-d", is_flag=True, help="Carry it on in the background and return.")
-@click.option("--wait", is_flag=True, help="Keep waiting while a person has to answer.")
-@click.option("--timeout", metavar="TIME", help="Stop waiting after 90s, 5m, 1h; it goes on.")
-@click.option("--quiet", "-q", is_flag=True, help="Say only how it ended.")
-@speaks
-def resume(
-    output: Output, ref: str, detach: bool, wait: bool, timeout: str | None, quiet: bool
-) -> int | None:
-    """Carry a stopped or paused run on: what is finished is not done again."""
-    from shipway.cli.follow import Wish, follow
-    from shipway.cli.session import opened, person
-
-    limit = None if timeout is None else inputs.seconds(timeout)
-    with opened(output, progress=False) as system:
-        detail = found(system, ref)
-        run, status = detail.summary.id, detail.summary.status
-        if status.is_final:
-            output.note(f"run {detail.summary.number} has ended and cannot be carried on")
-        if status is RunStatus.PAUSED:
-            system.commands.resume(run, by=person())
-        if detach and not status.is_final:
-            system.detach(run)
-            _told(system, run, output, "goes on in the background")
-            return None
-        return follow(system, run, output, Wish(limit, wait, quiet))
-
-
-@click.command("pause", cls=Command, examples=("shipway run pause 12",))
-@reference
-@speaks
-def pause(output: Output, ref: str) -> None:
-    """Start no further stage of a run until it is resumed; what runs now is finished."""
-    from shipway.cli.session import opened, person
-
-    with opened(output) as system:
-        run = _open_run(system, ref)
-        system.commands.pause(run, by=person())
-        _told(system, run, output, "is paused")
-
-
-@click.command(
-    "cancel", cls=Command, examples=("shipway run cancel 12", "shipway run cancel @last --json")
-)
-@reference
-@speaks
-def cancel(output: Output, ref: str) -> None:
-    """Stop a run for good; a finished stage is not undone."""
-    from shipway.cli.session import opened, person
-
-    with opened(output) as system:
-        run = _open_run(system, ref)
-        system.commands.cancel(run, by=person())
-        _told(system, run, output, "is cancelled")
-
-
-def _open_run(system: System, ref: str) -> str:
-    """The id of a run that has not ended; raises ConflictError for one that has."""
-    summary = found(system, ref).summary
-    if summary.status.is_final:
-        raise ConflictError(
-            f"run {summary.number} has ended already: {summary.status.value}",
-            hint=f'see how with "shipway run view {summary.number}"',
-        )
-    return summary.id
-
-
-def _told(system: System, run: str, output: Output, words: str) -> None:
-    from shipway.cli import runtext
-
-    detail = system.queries.run(run)
-    if output.json:
-        output.emit(runtext.as_json(detail))
-    else:
-        write(sys.stdout, f"run {detail.summary.number} {words}\n")
 
 
 def found(system: System, ref: str) -> RunDetail:

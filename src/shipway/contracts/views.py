@@ -82,6 +82,17 @@ class StopView(Model):
     next_commands: list[str]
 
 
+class EffectView(Model):
+    """Something a run has done that stopping it does not undo; ``undo`` is what to type for that."""
+
+    kind: str
+    stage: str
+    attempt: int
+    at: Timestamp
+    what: str
+    undo: str | None = None
+
+
 class RunSummary(Model):
     """One line of ``run list``; ``number`` is short and local, ``id`` is for ever."""
 
@@ -114,6 +125,7 @@ class RunDetail(Model):
     asks: list[AskView]
     stop: StopView | None
     artifacts: list[ArtifactRef]
+    effects: list[EffectView] = Field(default_factory=list)
 
 
 class EventView(Model):

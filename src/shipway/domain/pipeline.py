@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -123,3 +125,14 @@ def gather(stage: Stage, values: Mapping[str, Mapping[str, Any]]) -> dict[str, A
             case InputRef(otherwise=Literal(value)):
                 request[name] = value
     return request
+
+
+def binding(stage: Stage, values: Mapping[str, Mapping[str, Any]]) -> str:
+    """The digest of the request of ``stage``: what a result of it is bound to."""
+    return digest(gather(stage, values))
+
+
+def digest(value: Any) -> str:
+    """The sha256 of a JSON value in its canonical form."""
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class RunStatus(StrEnum):
-    """``is_final``: nothing moves a run out of it."""
+    """``is_final``: nothing moves a run out of it but a person who sends it back."""
 
     is_final: bool
 
@@ -50,13 +50,7 @@ FINAL_RUN = frozenset(
     {RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.QUARANTINED}
 )
 FINAL_STAGE = frozenset(
-    {
-        StageStatus.PASSED,
-        StageStatus.FAILED,
-        StageStatus.SKIPPED,
-        StageStatus.CANCELLED,
-        StageStatus.INVALIDATED,
-    }
+    {StageStatus.PASSED, StageStatus.FAILED, StageStatus.SKIPPED, StageStatus.CANCELLED}
 )
 # Set once on the members: the reducer asks at every step, and asking a set hashes in Python.
 for _run in RunStatus:

@@ -18,7 +18,7 @@ from shipway.engine.codec import decode, encode
 from shipway.engine.intake import Intake, Ready
 from shipway.engine.owner import ring
 from shipway.engine.writing import Page
-from shipway.errors import OverloadError, ShipwayError
+from shipway.errors import NotFoundError, OverloadError, ShipwayError
 from shipway.store import ledger
 from shipway.store.database import Connection, Database, StoreFault, transaction, trouble
 from shipway.store.ledger import CommandRow
@@ -48,6 +48,20 @@ class Submission:
     command: tuple[str, ...] | None = None
     port: int = 0
     accept_unimplemented: bool = False
+    answers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a person wants to be different from now on; None leaves it as it was submitted."""
+
+    requirement: bytes | None = None
+    requirement_name: str = "requirement.md"
+    patch: bytes | None = None
+    command: tuple[str, ...] | None = None
+    claim: Claim | None = None
+    strategy: str | None = None
+    port: int | None = None
     answers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -101,11 +115,48 @@ class Commands:
     def pause(
         self, run: str, by: str = "a person", reason: str = "paused", grace: float = 0.0
     ) -> None:
-        """Nothing new starts; what is in hand has ``grace`` seconds to finish, then is handed back."""
+        """Nothing new starts; what is in hand has ``grace`` seconds to finish, then is stopped.
+
+        An attempt that was stopped is done anew when the run is resumed.
+        """
         self._tell("pause", run, {"by": by, "reason": reason, "grace": grace})
 
     def resume(self, run: str, by: str = "a person") -> None:
         self._tell("resume", run, {"by": by})
+
+    def retry(
+        self, run: str, by: str = "a person", reason: str = "asked to", stage: str | None = None
+    ) -> None:
+        """Do again what failed or was cancelled, or everything from ``stage`` on.
+
+        Raises ConflictError when nothing has failed, or when there is no such stage.
+        """
+        self._tell("retry", run, {"by": by, "reason": reason, "stage": stage})
+
+    def rewind(
+        self,
+        run: str,
+        stage: str,
+        by: str = "a person",
+        reason: str = "asked to",
+        changes: Changes | None = None,
+    ) -> None:
+        """Do ``stage`` again, and all that depends on what comes out differently by that.
+
+        Raises ConflictError, and what the intake raises for ``changes`` that cannot be used.
+        """
+        new: dict[str, Any] = {}
+        if changes is not None:
+            new = self._intake.revise(self._kind(run), changes)
+        given = {"stage": stage, "by": by, "reason": reason, "changes": new}
+        self._tell("rewind", run, given)
+
+    def _kind(self, run: str) -> str:
+        row = ledger.load_run(self._database.reader(), run)
+        if row is None:
+            raise NotFoundError(f"there is no run {run}", hint="see: shipway run list")
+        kind: str = decode(row.submission)["kind"]
+        return kind
 
     def decide(
         self,

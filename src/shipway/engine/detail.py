@@ -22,6 +22,7 @@ from shipway.domain.pipeline import Stage
 from shipway.domain.run.state import AskState, RunState, StageState
 from shipway.domain.states import Claim, RunStatus, StageStatus
 from shipway.engine.codec import decode
+from shipway.engine.effects import effects
 from shipway.errors import CorruptRunError
 from shipway.store.ledger import RunRow
 from shipway.store.runs import EventRow
@@ -52,6 +53,7 @@ def detail(
         asks=_asks(row, state, history),
         stop=_stop(row, state),
         artifacts=_artifacts(state),
+        effects=effects(state.pipeline, history),
     )
 
 
@@ -124,6 +126,8 @@ def _stage(
 ) -> StageView:
     attempt, doing = progress.get(stage.id, (0, None))
     error = None if state.error is None else ErrorReport.model_validate(_known(state.error))
+    # What an attempt before brought no longer counts while the stage is to be done again.
+    result = state.result if state.status in _SHOWS_RESULT else None
     return StageView(
         id=stage.id,
         capability=stage.capability,
@@ -137,10 +141,13 @@ def _stage(
         doing=doing if state.in_hand and attempt == state.attempt else None,
         reason=state.reason,
         error=error,
-        gates=_gates(state.result),
+        gates=_gates(result),
         attempts=attempts,
-        result=None if state.result is None else dict(state.result),
+        result=None if result is None else dict(result),
     )
+
+
+_SHOWS_RESULT = frozenset({StageStatus.PASSED, StageStatus.FAILED, StageStatus.WAITING})
 
 
 def _known(error: Mapping[str, Any]) -> dict[str, Any]:
@@ -197,6 +204,7 @@ _ATTEMPT_EVENTS = {
     "AttemptFailed": "failed",
     "AttemptInterrupted": "interrupted",
     "StageCancelled": "cancelled",
+    "StageInvalidated": "invalidated",
 }
 
 
@@ -290,8 +298,8 @@ def _stop(row: RunRow, state: RunState) -> StopView | None:
             return StopView(
                 code="CANCELLED",
                 message=state.reason or "it was cancelled",
-                hint="nothing was integrated or deployed after that",
-                next_commands=[f"shipway run view {number}"],
+                hint="nothing was integrated or deployed after that; what was finished is kept",
+                next_commands=[f"shipway run retry {number}"],
             )
         case _:
             return None
@@ -308,7 +316,7 @@ def _failure(number: int, state: RunState) -> StopView:
             code="TIMEOUT",
             message=state.reason or "it failed",
             hint="raise the pipeline's timeout, or see which stage took so long",
-            next_commands=[f"shipway run view {number}"],
+            next_commands=[f"shipway run view {number}", f"shipway run retry {number}"],
         )
     name, stage = failed[0]
     error = stage.error or {}
@@ -319,6 +327,7 @@ def _failure(number: int, state: RunState) -> StopView:
         next_commands=[
             *([str(error["reproduce"])] if error.get("reproduce") else []),
             f"shipway run logs {number} --stage {name}",
+            f"shipway run retry {number}",
         ],
     )
 

@@ -249,6 +249,10 @@ def _input_of(command: CommandRow) -> e.Input:
             return e.Pause(data["by"], data["reason"])
         case "resume":
             return e.Resume(data["by"])
+        case "retry":
+            return e.Retry(data["by"], data["reason"], data["stage"])
+        case "rewind":
+            return e.Rewind(data["stage"], data["by"], data["reason"], data["changes"])
         case "answer":
             return e.Answer(
                 data["ask"], data["choice"], data["by"], data.get("subject"), data.get("comment")

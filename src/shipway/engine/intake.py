@@ -22,7 +22,7 @@ from shipway.telemetry.trace import new
 from shipway.workspace.git import Hub, inspect
 
 if TYPE_CHECKING:
-    from shipway.engine.commands import Submission
+    from shipway.engine.commands import Changes, Submission
 
 BUILTIN = {"specification": "service", "change": "change"}
 Strategy = Literal["merge", "squash", "rebase", "fast-forward"]
@@ -67,6 +67,32 @@ class Intake:
             raise
         return Ready(run, new(), title, pipeline, values)
 
+    def revise(self, kind: str, changes: Changes) -> dict[str, Any]:
+        """What a submission says from now on; raises UsageError, SpecificationError."""
+        new: dict[str, Any] = {}
+        if changes.requirement is not None:
+            self._title_of(kind, changes.requirement, changes.requirement_name)
+            requirement = self._artifacts.put(
+                changes.requirement, changes.requirement_name, _MEDIA[kind]
+            )
+            new["requirement"] = requirement.model_dump(mode="json")
+        if changes.patch is not None or changes.command is not None:
+            if kind == "specification":
+                raise UsageError(
+                    "a run that began with a document takes no patch and no command",
+                    hint="change the document: --spec FILE",
+                )
+            new["change"] = self._source(changes.patch, changes.command).model_dump(mode="json")
+        if changes.claim is not None:
+            new["claim"] = changes.claim.value
+        if changes.strategy is not None:
+            new["strategy"] = _strategy(changes.strategy)
+        if changes.port is not None:
+            new["port"] = changes.port
+        if changes.answers:
+            new["answers"] = dict(changes.answers)
+        return new
+
     def discard(self, ready: Ready) -> None:
         """Remove what ``accept`` prepared for a run that was never written."""
         shutil.rmtree(self._places.run(ready.run), ignore_errors=True)
@@ -81,19 +107,21 @@ class Intake:
         return pipeline
 
     def _title(self, submission: Submission) -> str:
-        if submission.kind == "specification":
+        given = submission.requirement, submission.requirement_name
+        return submission.title or self._title_of(submission.kind, *given)
+
+    def _title_of(self, kind: str, requirement: bytes, name: str) -> str:
+        if kind == "specification":
             # Imported here: reading documents takes libraries that a change never needs.
             from shipway.specs import read
 
-            document = read(submission.requirement, submission.requirement_name)
-            return submission.title or document.title
-        text = submission.requirement.decode("utf-8", errors="replace").strip()
+            return read(requirement, name).title
+        text = requirement.decode("utf-8", errors="replace").strip()
         if not text:
             raise UsageError(
                 "the requirement is empty", hint="say in a sentence what the change is for"
             )
-        first = text.splitlines()[0].lstrip("# ").strip()
-        return submission.title or first[:120]
+        return text.splitlines()[0].lstrip("# ").strip()[:120]
 
     def _repository(self, submission: Submission, title: str) -> Path:
         if submission.repository is not None:
@@ -134,16 +162,19 @@ class Intake:
     def _change(self, submission: Submission) -> ChangeSource | None:
         if submission.kind == "specification":
             return None
-        if (submission.patch is None) is (submission.command is None):
+        return self._source(submission.patch, submission.command)
+
+    def _source(self, patch: bytes | None, command: tuple[str, ...] | None) -> ChangeSource:
+        if (patch is None) is (command is None):
             raise UsageError(
                 "a change comes from a patch or from a command, from exactly one of them",
                 hint="--patch FILE, or --agent implement='command:CMD ...'",
             )
-        if submission.command is not None:
-            return ChangeSource(kind="command", command=list(submission.command))
-        assert submission.patch is not None  # noqa: S101 - one of the two is there
-        patch = self._artifacts.put(submission.patch, "change.patch", "text/x-diff")
-        return ChangeSource(kind="patch", patch=patch)
+        if command is not None:
+            return ChangeSource(kind="command", command=list(command))
+        assert patch is not None  # noqa: S101 - one of the two is there
+        kept = self._artifacts.put(patch, "change.patch", "text/x-diff")
+        return ChangeSource(kind="patch", patch=kept)
 
 
 def _strategy(name: str | None) -> Strategy:

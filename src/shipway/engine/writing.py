@@ -26,6 +26,7 @@ class Page:
         self._orders: dict[tuple[str, str, int], OrderRow] = {}
         self._closed: list[tuple[str, bytes | None, str, str, int]] = []
         self._states: dict[str, RunState] = {}
+        self._submissions: list[tuple[bytes, str]] = []
 
     def add(
         self,
@@ -42,6 +43,8 @@ class Page:
             status = "done" if done else "cancelled"
             self._closed.append((status, outcome if done else None, before.id, stage, attempt))
         self._states[before.id] = decision.state
+        if decision.state.submission is not before.submission:
+            self._submissions.append((encode(decision.state.submission), before.id))
         return self.order(before.id, trace, decision)
 
     def events(self, run: str, seq: int, decision: Decision) -> None:
@@ -69,6 +72,8 @@ class Page:
                 for run, state in self._states.items()
             ],
         )
+        if self._submissions:
+            ledger.save_submissions(connection, self._submissions)
 
     def _row(self, run: str, trace: str, order: Order) -> OrderRow:
         """The order with its task, as an agent will receive it."""
@@ -81,7 +86,7 @@ class Page:
                 "attempt": order.attempt,
                 "token": order.token,
                 "agent": order.agent,
-                "key": f"{run}:{order.stage}:{order.attempt}",
+                "key": f"{run}:{order.stage}:{order.generation}",
                 "traceparent": child(trace),
                 "deadline": timestamp(order.due),
                 "request": order.request,

@@ -105,6 +105,11 @@ def save_runs(
     )
 
 
+def save_submissions(connection: sqlite3.Connection, rows: Iterable[tuple[bytes, str]]) -> None:
+    """Rows are (submission, run)."""
+    connection.executemany("UPDATE runs SET submission = ? WHERE id = ?", rows)
+
+
 def quarantine_run(connection: sqlite3.Connection, run: str, at: float) -> None:
     """Take a run out of play without touching the state that could not be read."""
     connection.execute(

@@ -12,8 +12,9 @@ from shipway.domain.pipeline import Pipeline, gather
 from shipway.domain.run import events as e
 from shipway.domain.run.draft import Draft
 from shipway.domain.run.evolve import begin
+from shipway.domain.run.redo import retry, rewind
 from shipway.domain.run.settle import settle
-from shipway.domain.run.state import AskState, RunState, StageState
+from shipway.domain.run.state import PAUSE_LIMIT_S, AskState, RunState, StageState
 from shipway.domain.run.verdict import gate_error
 from shipway.domain.states import RunStatus
 
@@ -23,7 +24,11 @@ MAX_INTERRUPTIONS = 5
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Do this attempt: with its request filled in from earlier results."""
+    """Do this attempt: with its request filled in from earlier results.
+
+    ``generation`` changes when earlier work no longer counts; attempts of one generation are the
+    same work, and share the key that others recognise its effects by.
+    """
 
     stage: str
     attempt: int
@@ -32,6 +37,7 @@ class Order:
     agent: str
     due: float
     request: Mapping[str, Any]
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +62,7 @@ def submit(run: str, pipeline: Pipeline, submission: Mapping[str, Any], now: flo
 def decide(state: RunState, given: e.Input, now: float) -> Decision:
     """What follows from one input. Never raises for an input that does not fit: it is recorded."""
     draft = Draft(state, now)
-    if state.status.is_final:
+    if state.status.is_final and not isinstance(given, e.Retry | e.Rewind):
         draft.ignore(type(given).__name__, f"the run is {state.status}")
     else:
         _apply(draft, given)
@@ -81,6 +87,7 @@ def _decision(draft: Draft, before: RunState | None) -> Decision:
 
 def _order(state: RunState, event: e.StageQueued) -> Order:
     stage = state.pipeline.stage(event.stage)
+    back = state.sent_back.get(event.stage)
     return Order(
         stage=stage.id,
         attempt=event.attempt,
@@ -89,6 +96,7 @@ def _order(state: RunState, event: e.StageQueued) -> Order:
         agent=stage.agent,
         due=event.due,
         request=gather(stage, state.values()),
+        generation=0 if back is None else back.generation,
     )
 
 
@@ -112,6 +120,10 @@ def _apply(draft: Draft, given: e.Input) -> None:
                 draft.emit(e.RunResumed(by))
             else:
                 draft.ignore("Resume", "the run is not paused")
+        case e.Retry():
+            retry(draft, given)
+        case e.Rewind():
+            rewind(draft, given)
 
 
 # Attempts
@@ -193,6 +205,10 @@ def _tick(draft: Draft) -> None:
     state, now = draft.state, draft.now
     if state.rested_at is None and now >= state.deadline:
         _time_out_run(draft)
+        return
+    if state.paused and state.rested_at is not None and now >= state.rested_at + PAUSE_LIMIT_S:
+        days = PAUSE_LIMIT_S / 86400
+        _end_all(draft, f"it was paused for {days:g} days, and nobody resumed it")
         return
     for name, stage in state.stages.items():
         if stage.due is None or now < stage.due:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from shipway.domain.run.state import AskState
@@ -107,6 +107,50 @@ class StageCancelled:
 
 
 @dataclass(frozen=True, slots=True)
+class RunSentBack:
+    """A person wants work done again; ``changes`` are what the submission says from now on.
+
+    ``before`` is what it said. The run gets its whole time again: until ``deadline``.
+    """
+
+    by: str
+    reason: str
+    deadline: float
+    changes: Mapping[str, Any]
+    before: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StageInvalidated:
+    """What it passed for, or was about to, has changed; a result it had is kept aside.
+
+    ``bound`` is the digest of the request that the result answers; None if it is to be done
+    again even for the same request.
+    """
+
+    stage: str
+    attempt: int
+    reason: str
+    bound: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StageReset:
+    """It had come to nothing that could be kept; it begins anew with all its attempts."""
+
+    stage: str
+    attempt: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StageReinstated:
+    """It was invalidated, but its request came out the same: its result still stands."""
+
+    stage: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunPaused:
     by: str
     reason: str
@@ -157,6 +201,10 @@ Event = (
     | StageAsked
     | AskAnswered
     | StageCancelled
+    | RunSentBack
+    | StageInvalidated
+    | StageReset
+    | StageReinstated
     | RunPaused
     | RunResumed
     | RunRested
@@ -233,4 +281,23 @@ class Resume:
     by: str
 
 
-Input = Started | Completed | Interrupted | Tick | Answer | Cancel | Pause | Resume
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Do again what failed or was cancelled, or everything from ``stage`` on."""
+
+    by: str
+    reason: str
+    stage: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rewind:
+    """Do ``stage`` again, and whatever depends on what changes by that or by ``changes``."""
+
+    stage: str
+    by: str
+    reason: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+Input = Started | Completed | Interrupted | Tick | Answer | Cancel | Pause | Resume | Retry | Rewind

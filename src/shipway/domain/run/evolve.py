@@ -8,7 +8,7 @@ from typing import Any
 
 from shipway.domain.pipeline import Pipeline
 from shipway.domain.run import events as e
-from shipway.domain.run.state import AskState, RunState, StageState, changed
+from shipway.domain.run.state import AskState, RunState, SentBack, StageState, changed
 from shipway.domain.states import RunStatus, StageStatus
 
 
@@ -54,6 +54,10 @@ def _changes(state: RunState, event: e.Event, at: float) -> dict[str, Any]:  # n
     match event:
         case e.StageQueued(name, _, token):
             return {**_in_stage(state, name, event, at), "tokens": token}
+        case e.StageInvalidated() | e.StageReset() | e.StageReinstated():
+            return _redone(state, event)
+        case e.RunSentBack():
+            return _sent_back(state, event)
         case e.RunPaused(reason=reason):
             return {"paused": True, "status": RunStatus.PAUSED, "reason": reason, "rested_at": at}
         case e.RunResumed():
@@ -82,6 +86,44 @@ def _awake(state: RunState, at: float) -> dict[str, Any]:
         "reason": None,
         "rested_at": None,
         "deadline": state.deadline + rested,
+    }
+
+
+def _sent_back(state: RunState, event: e.RunSentBack) -> dict[str, Any]:
+    """Open again, with another submission if it changed; paused if it rested so."""
+    paused = state.paused and not state.status.is_final
+    changes = dict(event.changes)
+    answers = {**state.answers, **changes.pop("answers", {})}
+    return {
+        "status": RunStatus.PAUSED if paused else RunStatus.RUNNING,
+        "paused": paused,
+        "reason": state.reason if paused else None,
+        "rested_at": state.rested_at if paused else None,
+        "ended_at": None,
+        "deadline": event.deadline,
+        "submission": {**state.submission, **changes} if changes else state.submission,
+        "answers": answers,
+    }
+
+
+def _redone(
+    state: RunState, event: e.StageInvalidated | e.StageReset | e.StageReinstated
+) -> dict[str, Any]:
+    name, stage = event.stage, state.stages[event.stage]
+    match event:
+        case e.StageReinstated():
+            stands = changed(stage, status=StageStatus.PASSED, reason=None)
+            return {"stages": {**state.stages, name: stands}}
+        case e.StageInvalidated(_, attempt, reason, bound):
+            status, back = StageStatus.INVALIDATED, SentBack(attempt, attempt, bound)
+        case e.StageReset(_, attempt, reason):
+            before = state.sent_back.get(name)
+            generation = 0 if before is None else before.generation
+            status, back = StageStatus.PENDING, SentBack(attempt, generation)
+    anew = changed(_anew(stage), status=status, reason=reason)
+    return {
+        "stages": {**state.stages, name: anew},
+        "sent_back": {**state.sent_back, name: back},
     }
 
 
@@ -118,6 +160,7 @@ def _stage(stage: StageState, event: e.Event, at: float) -> StageState:  # noqa:
                 due=due,
                 queued_at=at,
                 started_at=None,
+                ended_at=None,
                 reason=None,
             )
         case e.StageStarted(_, _, due):
@@ -161,6 +204,20 @@ def _stage(stage: StageState, event: e.Event, at: float) -> StageState:  # noqa:
             )
         case _:
             raise ValueError(f"{type(event).__name__} is no event of a stage")
+
+
+def _anew(stage: StageState) -> StageState:
+    """With all its attempts; decisions that were made in its favour are still there to compare."""
+    made = tuple(ask for ask in stage.asks if ask.choice is not None)
+    return changed(
+        stage,
+        failures=0,
+        interruptions=0,
+        due=None,
+        error=None,
+        unneeded=False,
+        asks=tuple(ask for ask in made if ask.accept in {None, ask.choice}),
+    )
 
 
 def _failed(stage: StageState, event: e.AttemptFailed, at: float) -> StageState:

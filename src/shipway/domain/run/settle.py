@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from shipway.domain.conditions import holds, lookup
-from shipway.domain.pipeline import AskRule, Dependency, Stage, When
+from shipway.domain.pipeline import AskRule, Dependency, Stage, When, binding, digest
 from shipway.domain.run import events as e
 from shipway.domain.run.draft import Draft
 from shipway.domain.run.state import AskState, RunState, StageState
@@ -26,11 +24,11 @@ def settle(draft: Draft) -> None:
 
 
 def _move_one_round(draft: Draft) -> bool:
-    """Visit each stage once; True if one was skipped, which may free a stage visited before."""
+    """Visit each stage once; True if one is over by that, which may free a stage visited before."""
     skipped = False
     for stage in draft.state.pipeline.stages:
         status = draft.state.stages[stage.id].status
-        if status is StageStatus.PENDING:
+        if status is StageStatus.PENDING or status is StageStatus.INVALIDATED:
             skipped |= _consider(draft, stage)
         elif status is StageStatus.READY:
             _start(draft, stage)
@@ -38,7 +36,7 @@ def _move_one_round(draft: Draft) -> bool:
 
 
 def _consider(draft: Draft, stage: Stage) -> bool:
-    """Start or skip a stage whose dependencies are over; True if it was skipped."""
+    """Start or skip a stage whose dependencies are over; True if it is over by that."""
     unmet = None
     for need in stage.needs:
         met = _met(need, draft.state.stages[need.stage])
@@ -54,8 +52,7 @@ def _consider(draft: Draft, stage: Stage) -> bool:
     if stage.when is not None and not holds(stage.when, draft.state.values()):
         draft.emit(e.StageSkipped(stage.id, "its condition does not hold", unneeded=True))
         return True
-    _start(draft, stage)
-    return False
+    return _start(draft, stage)
 
 
 def _met(need: Dependency, stage: StageState) -> bool | None:
@@ -69,18 +66,31 @@ def _met(need: Dependency, stage: StageState) -> bool | None:
     return need.on is When.COMPLETED and stage.status is StageStatus.FAILED
 
 
-def _start(draft: Draft, stage: Stage) -> None:
-    """Order an attempt if every decision is made and there is room; else say what it waits for."""
+def _start(draft: Draft, stage: Stage) -> bool:
+    """Order an attempt if every decision is made and there is room; else say what it waits for.
+
+    True if there is nothing to do, because the result of before still stands.
+    """
     if stage.asks and not _allowed(draft, stage):
-        return
+        return False
     state = draft.state
+    before = state.stages[stage.id]
+    if before.status is StageStatus.INVALIDATED and _still_stands(state, stage):
+        draft.emit(e.StageReinstated(stage.id))
+        return True
     in_hand = sum(other.in_hand for other in state.stages.values())
     if in_hand < state.pipeline.parallelism:
-        attempt = state.stages[stage.id].attempt + 1
+        attempt = before.attempt + 1
         due = draft.now + stage.timeout_s
         draft.emit(e.StageQueued(stage.id, attempt, state.tokens + 1, due))
-    elif state.stages[stage.id].status is StageStatus.PENDING:
+    elif before.status is not StageStatus.READY:
         draft.emit(e.StageReadied(stage.id))
+    return False
+
+
+def _still_stands(state: RunState, stage: Stage) -> bool:
+    bound = state.sent_back[stage.id].bound
+    return bound is not None and bound == binding(stage, state.values())
 
 
 def _allowed(draft: Draft, stage: Stage) -> bool:
@@ -108,7 +118,6 @@ def _allowed(draft: Draft, stage: Stage) -> bool:
 
 def _ask(rule: AskRule, values: Mapping[str, Any], now: float) -> AskState:
     bound = [lookup(values, (ref.source, *ref.path)) for ref in rule.subject]
-    canonical = json.dumps([rule.id, bound], sort_keys=True, separators=(",", ":"))
     return AskState(
         id=rule.id,
         kind="decision",
@@ -116,7 +125,7 @@ def _ask(rule: AskRule, values: Mapping[str, Any], now: float) -> AskState:
         options=rule.options,
         default=rule.default,
         deadline=now + rule.deadline_s,
-        subject=hashlib.sha256(canonical.encode()).hexdigest(),
+        subject=digest([rule.id, bound]),
         accept=rule.accept,
     )
 

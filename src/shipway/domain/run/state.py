@@ -13,6 +13,9 @@ from shipway.domain.states import RunStatus, StageStatus
 #: Changes when the stored form of RunState does; a run with another number is quarantined.
 STATE_FORMAT = 1
 
+#: A run that is paused and that nobody resumes within this time is cancelled.
+PAUSE_LIMIT_S = 30 * 86400.0
+
 
 @dataclass(frozen=True, slots=True)
 class AskState:
@@ -34,6 +37,19 @@ class AskState:
     by: str | None = None
     at: float | None = None
     comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SentBack:
+    """What is known of a stage that a person sent back.
+
+    ``since`` is its last attempt before its budget began anew, ``generation`` the last attempt of
+    work that no longer counts; ``bound`` is the request that the result kept aside answers.
+    """
+
+    since: int
+    generation: int
+    bound: str | None = None
 
 
 # StageState and RunState have no slots: a changed copy of a dictionary is one step in C.
@@ -104,6 +120,7 @@ class RunState:
     rested_at: float | None = None
     paused: bool = False
     answers: Mapping[str, str] = field(default_factory=dict)
+    sent_back: Mapping[str, SentBack] = field(default_factory=dict)
 
     def values(self) -> dict[str, Any]:
         """What inputs and conditions can refer to: the submission and the passed stages' results."""
@@ -129,6 +146,8 @@ class RunState:
         times = [stage.due for stage in self.stages.values() if stage.due is not None]
         if self.rested_at is None:
             times.append(self.deadline)
+        elif self.paused:
+            times.append(self.rested_at + PAUSE_LIMIT_S)
         return min(times, default=None)
 
     def to_json(self) -> dict[str, Any]:
@@ -150,6 +169,7 @@ class RunState:
             "rested_at": self.rested_at,
             "paused": self.paused,
             "answers": self.answers,
+            **({"sent_back": self.sent_back} if self.sent_back else {}),
         }
 
 
@@ -178,12 +198,14 @@ def from_json(
     if set(stages) != {stage.id for stage in pipeline.stages}:
         raise ValueError("the stages are not those of the pipeline")
     plain = {name: data[name] for name in _PLAIN}
+    sent_back = {name: SentBack(**one) for name, one in data.get("sent_back", {}).items()}
     return RunState(
         id=run,
         pipeline=pipeline,
         submission=submission,
         stages=stages,
         status=RunStatus(data["status"]),
+        sent_back=sent_back,
         **plain,
     )
 
