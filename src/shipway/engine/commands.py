@@ -11,18 +11,21 @@ from pathlib import Path
 from typing import Any, Literal
 
 from shipway import errors
+from shipway.bus import Ring
+from shipway.bus.local import bells, send
 from shipway.contracts.registry import CONTRACTS, Contract
 from shipway.domain.states import Claim
 from shipway.engine.begin import begin
 from shipway.engine.codec import decode, encode
 from shipway.engine.intake import Intake, Ready
-from shipway.engine.owner import ring
 from shipway.engine.writing import Page
 from shipway.errors import NotFoundError, OverloadError, ShipwayError
 from shipway.store import ledger
 from shipway.store.database import Connection, Database, StoreFault, transaction, trouble
 from shipway.store.ledger import CommandRow
 
+#: What rings for the engine: there is something new in the database.
+COMMANDS = "commands"
 _ANSWER_WITHIN = 20.0
 _LOOK_EVERY = 0.02
 
@@ -101,7 +104,7 @@ class Commands:
     def start(self, ready: Ready) -> None:
         """Write a run that the intake made ready, and wake the engine if one lives."""
         self._write(lambda connection: self._begin(connection, ready))
-        ring(self._home)
+        self._ring()
 
     def _begin(self, connection: Connection, ready: Ready) -> None:
         page = Page(self._contracts, self._now(), handing_out=False)
@@ -179,10 +182,13 @@ class Commands:
         command = CommandRow(secrets.token_hex(16), kind, run, encode(data))
         now = self._now()
         self._write(lambda connection: ledger.insert_command(connection, command, now))
-        ring(self._home)
+        self._ring()
         answer = self._await(command.id)
         if "error" in answer:
             raise _error_of(answer["error"])
+
+    def _ring(self) -> None:
+        send(bells(self._home), [Ring(COMMANDS)])
 
     def _await(self, command: str) -> dict[str, Any]:
         give_up = time.monotonic() + _ANSWER_WITHIN

@@ -9,21 +9,24 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any
 
 import structlog
 
 from shipway.agents.agent import Artifacts
 from shipway.agents.registry import Registry
+from shipway.bus.local import bell, bells, heard
 from shipway.config import Settings
 from shipway.contracts.registry import CONTRACTS, Contract
 from shipway.domain.run import events as e
 from shipway.domain.run.decide import Decision
 from shipway.engine.advance import Committed, Writer, refusal
 from shipway.engine.codec import decode
+from shipway.engine.commands import COMMANDS
 from shipway.engine.desks import Desks
 from shipway.engine.dispatch.local import LocalDispatch
-from shipway.engine.owner import Ownership, doorbell_path, listen
+from shipway.engine.owner import Ownership
 from shipway.engine.places import Places
 from shipway.engine.timers import Timers
 from shipway.errors import ShipwayError, UsageError
@@ -107,7 +110,7 @@ class Engine:
     async def _begin(self) -> None:
         try:
             self.writer.open()
-            self._bell = listen(self._settings.home)
+            self._bell = bell(self._bell_path())
             self._loop.add_reader(self._bell.fileno(), self._rung)
             await self._recover()
             await self._collect()
@@ -120,7 +123,7 @@ class Engine:
         if self._bell is not None:
             self._loop.remove_reader(self._bell.fileno())
             self._bell.close()
-            doorbell_path(self._settings.home).unlink(missing_ok=True)
+            self._bell_path().unlink(missing_ok=True)
         self._timers.stop()
         self.writer.handing_out = False
         self._dispatch.closed = True
@@ -175,10 +178,13 @@ class Engine:
 
     def _rung(self) -> None:
         assert self._bell is not None  # noqa: S101 - the reader exists only while the bell does
-        with contextlib.suppress(BlockingIOError):
-            while self._bell.recv(64):
-                pass
-        self._chore(self._collect(), "collect")
+        if any(ring.topic == COMMANDS for ring in heard(self._bell)):
+            self._chore(self._collect(), "collect")
+
+    def _bell_path(self) -> Path:
+        folder = bells(self._settings.home)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder / "engine"
 
     # Commands of other processes
 

@@ -1,19 +1,13 @@
-"""One engine per state directory: the file lock that makes it so, and the doorbell to wake it."""
+"""One engine per state directory: the file lock that makes it so."""
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
-import hashlib
 import os
-import socket
 import struct
-import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
-
-_LONGEST_SOCKET_PATH = 100
 
 
 class Ownership:
@@ -89,34 +83,3 @@ def owner_pid(path: Path) -> int | None:
         return None
     text = path.read_text().strip()
     return int(text) if text.isdigit() else None
-
-
-def doorbell_path(home: Path) -> Path:
-    """Where the owner listens; a long state directory gets a short stand-in (sockets allow ~100)."""
-    path = home / "engine.sock"
-    if len(os.fsencode(path)) <= _LONGEST_SOCKET_PATH:
-        return path
-    digest = hashlib.sha256(os.fsencode(home.resolve())).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"shipway-{os.getuid()}-{digest}.sock"
-
-
-def listen(home: Path) -> socket.socket:
-    """The owner's end of the doorbell; a stale socket of a dead owner is replaced."""
-    path = doorbell_path(home)
-    path.unlink(missing_ok=True)
-    bell = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-    old = os.umask(0o177)
-    try:
-        bell.bind(str(path))
-    finally:
-        os.umask(old)
-    return bell
-
-
-def ring(home: Path) -> None:
-    """Tell the owner, if there is one, that there is something new in the database."""
-    with (
-        contextlib.suppress(OSError),
-        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as bell,
-    ):
-        bell.sendto(b"!", str(doorbell_path(home)))
