@@ -26,6 +26,7 @@ from shipway.engine.ids import run_id
 from shipway.engine.intake import Ready
 from shipway.engine.pipelines.codec import sealed
 from shipway.engine.places import Places
+from shipway.lifecycle import settle_memory
 from shipway.store.artifacts import ArtifactStore
 from shipway.store.database import prepare
 from shipway.telemetry.logs import configure
@@ -205,6 +206,7 @@ def measure(at_once: tuple[int, ...], seconds: float) -> dict[str, Any]:
         rows = []
         try:
             heart.many(1, 0.5)
+            settle_memory()  # as an engine process does
             for count in at_once:
                 before, middle_before = raw_commits(folder, seconds / 3)
                 rate, per_stage = heart.many(count, seconds)

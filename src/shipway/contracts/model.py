@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
@@ -31,6 +32,7 @@ class ArtifactRef(Model):
     media_type: str
 
 
+@lru_cache(maxsize=256)
 def timestamp(at: float) -> str:
     """Seconds since the epoch as the wire writes times: UTC, to the microsecond, ending in Z."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds")[:-6] + "Z"

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from shipway.domain.run import submit
 from shipway.domain.run.decide import Decision
-from shipway.engine.codec import encode
+from shipway.engine.codec import definition_of, encode
 from shipway.engine.intake import Ready
-from shipway.engine.pipelines.codec import to_json
 from shipway.engine.writing import Page
 from shipway.store import ledger
 from shipway.store.database import Connection
@@ -17,7 +16,7 @@ def begin(connection: Connection, ready: Ready, page: Page) -> Decision:
     """Insert the run and put its events on the page; its orders are the caller's to take."""
     pipeline = ready.pipeline
     decision = submit(ready.run, pipeline, ready.values, page.now)
-    definition = encode(to_json(pipeline))
+    definition = definition_of(pipeline)
     ledger.insert_pipeline(connection, pipeline.digest, pipeline.name, pipeline.version, definition)
     state = decision.state
     row = RunRow(

@@ -12,12 +12,16 @@ from shipway.domain.run import events as e
 from shipway.domain.run.state import RunState, ask_from_json, from_json
 from shipway.domain.states import RunStatus
 from shipway.engine.pipelines.codec import from_json as pipeline_from_json
+from shipway.engine.pipelines.codec import to_json as pipeline_to_json
 from shipway.errors import CorruptRunError
 from shipway.store.ledger import RunRow
 
 EVENTS: dict[str, type] = {kind.__name__: kind for kind in e.Event.__args__}
 
+#: What is known of pipelines by their digest, which never changes what it stands for.
 _pipelines: dict[str, Pipeline] = {}
+_definitions: dict[str, bytes] = {}
+_MOST_KNOWN = 256
 
 
 def encode(value: Any) -> bytes:
@@ -57,8 +61,23 @@ def pipeline_of(digest: str, definition: bytes) -> Pipeline:
             raise CorruptRunError("the run's pipeline cannot be read") from error
         if known.digest != digest:
             raise CorruptRunError("the run's pipeline is not the one it was started with")
-        _pipelines[digest] = known
+        _keep(_pipelines, digest, known)
     return known
+
+
+def definition_of(pipeline: Pipeline) -> bytes:
+    """A pipeline as it is stored once for all runs that are pinned to it."""
+    known = _definitions.get(pipeline.digest)
+    if known is None:
+        known = encode(pipeline_to_json(pipeline))
+        _keep(_definitions, pipeline.digest, known)
+    return known
+
+
+def _keep(known: dict[str, Any], digest: str, value: Any) -> None:
+    if len(known) >= _MOST_KNOWN:
+        known.clear()
+    known[digest] = value
 
 
 def state_of(row: RunRow, results: Mapping[str, bytes]) -> RunState:

@@ -21,7 +21,7 @@ from shipway.engine.owner import Ownership, is_owned
 from shipway.engine.places import Places
 from shipway.engine.queries import Queries
 from shipway.errors import OverloadError
-from shipway.lifecycle import Lifecycle, Part
+from shipway.lifecycle import Lifecycle, Part, settle_memory
 
 _LOOK_EVERY = 0.05
 _IDLE_FOR = 1.0
@@ -163,6 +163,7 @@ def serve_until_idle(engine: Engine, *, stop: threading.Event | None = None) -> 
     if not engine.start():
         return Ended.NOT_OWNER
     _let_go_of_starting()
+    settle_memory()
     life = Lifecycle(
         Part("engine", _is_running, stop=lambda _left: engine.stop()),
         stop_seconds=_STOPS_WITHIN,

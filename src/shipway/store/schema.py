@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    BigInteger,
     Column,
     Float,
     ForeignKey,
@@ -13,6 +14,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     Text,
+    UniqueConstraint,
 )
 
 metadata = MetaData()
@@ -44,16 +46,19 @@ runs = Table(
     Index("runs_by_status", "status"),
 )
 
+# Rows lie in the order of writing: what many runs say in one commit shares a few pages.
+_NUMBER = BigInteger().with_variant(Integer, "sqlite")
+
 events = Table(
     "events",
     metadata,
+    Column("position", _NUMBER, primary_key=True, autoincrement=True),
     Column("run", Text, ForeignKey("runs.id"), nullable=False),
     Column("seq", Integer, nullable=False),
     Column("at", Float, nullable=False),
     Column("type", Text, nullable=False),
     Column("data", LargeBinary, nullable=False),
-    PrimaryKeyConstraint("run", "seq"),
-    sqlite_with_rowid=False,
+    UniqueConstraint("run", "seq", name="events_of_run"),
 )
 
 # ``deliveries`` is counted before an order is handed out, so that one that kills its worker
@@ -61,6 +66,7 @@ events = Table(
 orders = Table(
     "orders",
     metadata,
+    Column("position", _NUMBER, primary_key=True, autoincrement=True),
     Column("run", Text, ForeignKey("runs.id"), nullable=False),
     Column("stage", Text, nullable=False),
     Column("attempt", Integer, nullable=False),
@@ -69,8 +75,7 @@ orders = Table(
     Column("deliveries", Integer, nullable=False),
     Column("task", LargeBinary, nullable=False),
     Column("outcome", LargeBinary),
-    PrimaryKeyConstraint("run", "stage", "attempt"),
-    sqlite_with_rowid=False,
+    UniqueConstraint("run", "stage", "attempt", name="orders_of_run"),
 )
 
 # What other processes ask of the engine that owns the state directory.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import random
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -56,13 +56,16 @@ def new() -> str:
 
 def child(traceparent: str) -> str:
     """The traceparent of a new span below the given one."""
-    return _known(traceparent).child().traceparent
+    before, after = _around_span(traceparent)
+    return f"{before}{_random_id(8)}{after}"
 
 
 @lru_cache(maxsize=4096)
-def _known(traceparent: str) -> Trace:
-    """A run's own context, which every order of it asks for."""
-    return parse(traceparent)
+def _around_span(traceparent: str) -> tuple[str, str]:
+    """A run's own context without its span id: every order of the run asks for it."""
+    known = parse(traceparent)
+    before = f"00-{known.trace_id}-"
+    return before, known.traceparent[len(before) + len(known.span_id) :]
 
 
 def parse(
@@ -104,7 +107,7 @@ def _parse_state(header: str) -> tuple[tuple[str, str], ...] | None:
 
 
 def _random_id(size: int) -> str:
-    """Random bytes as hex, never all zero: the specification gives zero no meaning."""
-    while not any(raw := os.urandom(size)):
+    """A random number as hex, never zero: the specification gives zero no meaning."""
+    while not (number := random.getrandbits(size * 8)):
         continue
-    return raw.hex()
+    return f"{number:0{size * 2}x}"

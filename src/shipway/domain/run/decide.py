@@ -80,7 +80,9 @@ def _decision(draft: Draft, before: RunState | None) -> Decision:
         cancels = tuple(
             (name, stage.attempt)
             for name, stage in before.stages.items()
-            if stage.in_hand and not (after[name].in_hand and after[name].token == stage.token)
+            if after[name] is not stage
+            and stage.in_hand
+            and not (after[name].in_hand and after[name].token == stage.token)
         )
     return Decision(draft.state, tuple(draft.events), orders, cancels)
 

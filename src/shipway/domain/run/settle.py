@@ -78,8 +78,7 @@ def _start(draft: Draft, stage: Stage) -> bool:
     if before.status is StageStatus.INVALIDATED and _still_stands(state, stage):
         draft.emit(e.StageReinstated(stage.id))
         return True
-    in_hand = sum(other.in_hand for other in state.stages.values())
-    if in_hand < state.pipeline.parallelism:
+    if _has_room(state):
         attempt = before.attempt + 1
         due = draft.now + stage.timeout_s
         draft.emit(e.StageQueued(stage.id, attempt, state.tokens + 1, due))
@@ -91,6 +90,14 @@ def _start(draft: Draft, stage: Stage) -> bool:
 def _still_stands(state: RunState, stage: Stage) -> bool:
     bound = state.sent_back[stage.id].bound
     return bound is not None and bound == binding(stage, state.values())
+
+
+def _has_room(state: RunState) -> bool:
+    """Whether one more stage may be in hand beside those that are."""
+    most = state.pipeline.parallelism
+    if len(state.stages) <= most:
+        return True
+    return sum(stage.in_hand for stage in state.stages.values()) < most
 
 
 def _allowed(draft: Draft, stage: Stage) -> bool:
@@ -139,24 +146,25 @@ def _decided(stage: StageState, ask: AskState) -> bool:
 
 def _conclude(draft: Draft) -> None:
     state = draft.state
-    stages = state.stages.values()
-    if all(stage.status.is_final for stage in stages):
+    unfinished = [stage for stage in state.stages.values() if not stage.status.is_final]
+    if not unfinished:
         draft.emit(_ending(state))
+    elif state.paused:
         return
-    if state.paused:
-        return
-    resting = not any(
-        stage.in_hand or stage.status is StageStatus.READY or _timed(stage) for stage in stages
-    )
-    if resting and state.status is RunStatus.RUNNING:
+    elif any(map(_moves, unfinished)):
+        if state.status is RunStatus.WAITING:
+            draft.emit(e.RunWoke())
+    elif state.status is RunStatus.RUNNING:
         draft.emit(e.RunRested(_waits_for(state)))
-    elif not resting and state.status is RunStatus.WAITING:
-        draft.emit(e.RunWoke())
 
 
-def _timed(stage: StageState) -> bool:
-    """It waits, but for its next attempt and not for a person."""
-    return stage.status is StageStatus.WAITING and not stage.open_asks
+def _moves(stage: StageState) -> bool:
+    """It needs no person: it is in hand, may start, or waits for its next attempt only."""
+    return (
+        stage.in_hand
+        or stage.status is StageStatus.READY
+        or (stage.status is StageStatus.WAITING and not stage.open_asks)
+    )
 
 
 def _waits_for(state: RunState) -> str:

@@ -143,12 +143,14 @@ class RunState:
         """When the next timer fires, or None when nothing is timed."""
         if self.status.is_final:
             return None
-        times = [stage.due for stage in self.stages.values() if stage.due is not None]
-        if self.rested_at is None:
-            times.append(self.deadline)
-        elif self.paused:
-            times.append(self.rested_at + PAUSE_LIMIT_S)
-        return min(times, default=None)
+        first: float | None = self.deadline
+        if self.rested_at is not None:
+            first = self.rested_at + PAUSE_LIMIT_S if self.paused else None
+        for stage in self.stages.values():
+            due = stage.due
+            if due is not None and (first is None or due < first):
+                first = due
+        return first
 
     def to_json(self) -> dict[str, Any]:
         """The state as data, without the pipeline it is pinned to and without results.

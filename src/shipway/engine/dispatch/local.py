@@ -23,6 +23,7 @@ from shipway.domain.run import events as e
 from shipway.engine.check import check_request, check_result
 from shipway.engine.codec import encode
 from shipway.engine.desks import Desks
+from shipway.engine.dispatch.announcing import Announcer
 from shipway.errors import ShipwayError
 from shipway.store.ledger import OrderRow
 from shipway.telemetry.logs import bound
@@ -61,6 +62,7 @@ class LocalDispatch:
         self._rooms: dict[str, asyncio.Semaphore] = {}
         self._attempts: dict[tuple[str, str, int], _Attempt] = {}
         self._pool = ThreadPoolExecutor(max_workers=64, thread_name_prefix="agent")
+        self._announcer = Announcer(ANNOUNCE_AFTER, self._is_in_hand, self._announce)
         self._log = structlog.get_logger("dispatch")
         self.closed = False
 
@@ -96,6 +98,12 @@ class LocalDispatch:
                 self._tell(order.run, given, None)
                 self.call_off(order.run, order.stage, order.attempt)
 
+    def _is_in_hand(self, order: OrderRow) -> bool:
+        return (order.run, order.stage, order.attempt) in self._attempts
+
+    def _announce(self, order: OrderRow) -> None:
+        self._tell(order.run, e.Started(order.stage, order.attempt, order.token), None)
+
     def of_run(self, run: str) -> int:
         return sum(found.order.run == run for found in self._attempts.values())
 
@@ -105,6 +113,7 @@ class LocalDispatch:
         tasks = [found.task for found in self._attempts.values()]
         if tasks:
             await asyncio.wait(tasks)
+        self._announcer.stop()
         await asyncio.to_thread(self._pool.shutdown, wait=True)
 
     def _forget(self, order: OrderRow, done: asyncio.Task[None]) -> None:
@@ -120,14 +129,9 @@ class LocalDispatch:
         room = self._rooms.setdefault(task.capability, asyncio.Semaphore(self._at_once))
         async with room:
             began = time.time()
-            loop = asyncio.get_running_loop()
-            started = e.Started(order.stage, order.attempt, order.token)
-            announce = loop.call_later(ANNOUNCE_AFTER, self._tell, order.run, started, None)
-            try:
-                given = await self._outcome(task, cancel, began)
-            finally:
-                announce.cancel()
-        if announce.when() <= loop.time():  # long enough for people to have seen it running
+            self._announcer.began(order)
+            given = await self._outcome(task, cancel, began)
+        if time.time() - began > ANNOUNCE_AFTER:  # long enough for people to have seen it running
             self._note(task, given, time.time() - began)
         self._tell(order.run, given, encode({"status": given.status, "error": given.error}))
 
