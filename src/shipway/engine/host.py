@@ -160,16 +160,17 @@ class Ended(StrEnum):
 
 def serve_until_idle(engine: Engine, *, stop: threading.Event | None = None) -> Ended:
     """Run an engine in this process until nothing moves any more, or until SIGTERM or SIGINT."""
-    if not engine.start():
-        return Ended.NOT_OWNER
-    _let_go_of_starting()
     settle_memory()
     life = Lifecycle(
         Part("engine", _is_running, stop=lambda _left: engine.stop()),
         stop_seconds=_STOPS_WITHIN,
         ending=stop,
     )
+    # Signals first: from its first order on, the engine has something to hand back.
     with life.signals():
+        if not engine.start():
+            return Ended.NOT_OWNER
+        _let_go_of_starting()
         life.start()
         ended = _serve(engine, life)
         life.stop()
