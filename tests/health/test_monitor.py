@@ -18,6 +18,7 @@ from shipway.health.check import Finding, HealthCheck, Status
 from shipway.health.endpoint import Endpoint
 from shipway.health.monitor import Monitor
 from shipway.health.registry import Registry
+from shipway.telemetry.metrics import exposition
 
 
 class Patient:
@@ -334,6 +335,24 @@ def test_what_the_standard_checks_find(check, status, output):
     standing = found(check)
     assert standing.status == status
     assert output in standing.seen.output
+
+
+def test_what_checks_see_is_measured_as_well():
+    found(standard.breakers(lambda: {"git": "open"}))
+    found(standard.pools(lambda: {"db": (4, 5, 2)}))
+    found(standard.queue(lambda: (7, 31.0)))
+    text = exposition().decode()
+    for line in (
+        'shipway_breaker_state{breaker="git",state="open"} 1.0',
+        'shipway_pool_connections{pool="db",state="in_use"} 4.0',
+        'shipway_pool_waiting{pool="db"} 2.0',
+        "shipway_queue_depth_orders 7.0",
+        "shipway_queue_oldest_seconds 31.0",
+        'shipway_health_check_status{check="queue:age"} 0.0',
+    ):
+        assert line in text
+    found(standard.breakers(dict))
+    assert 'breaker="git"' not in exposition().decode()
 
 
 def test_the_file_system_is_written_and_left_as_it_was(tmp_path):

@@ -196,6 +196,8 @@ KNOWN_BY = {
     "starlette": ("shipway.api", "shipway.server", "shipway.web"),
     "uvicorn": ("shipway.server",),
     "copier": ("shipway.agents",),
+    "prometheus_client": ("shipway.telemetry",),
+    "openfeature": ("shipway.flags",),
     "click": ("shipway.cli",),
     "rich": ("shipway.cli.render",),
     "openapi_spec_validator": ("shipway.specs",),

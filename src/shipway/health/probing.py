@@ -15,6 +15,7 @@ import structlog
 
 from shipway.health.check import Finding, HealthCheck, Status
 from shipway.secrets import redact
+from shipway.telemetry import metrics
 
 WORSE_AFTER = 2
 """Results in a row that a check takes to become worse; better it becomes at once."""
@@ -88,6 +89,7 @@ class Prober:
 
     def _take_in(self, seen: Finding, now: float, latency: float) -> None:
         before, wall = self.standing, time.time()
+        metrics.HEALTH.of(self.check.name).set(seen.status.rank)
         if before is None:
             self.standing = Standing(seen.status, seen, wall, wall, now, latency)
             return

@@ -7,6 +7,7 @@ import time
 from collections import deque
 
 from shipway.health.check import Finding, Status
+from shipway.telemetry.metrics import LOOP_LAG
 
 DEAD_AFTER = 10.0
 """Seconds without a beat after which the process had better be started again."""
@@ -36,6 +37,7 @@ class Pulse:
     def _beat(self, due: float) -> None:
         self._last = time.monotonic()
         self._lags.append(max(0.0, self._last - due))
+        LOOP_LAG.set(self._lags[-1])
 
     def is_alive(self) -> bool:
         return time.monotonic() - self._last < DEAD_AFTER

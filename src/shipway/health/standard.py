@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 
 from shipway.health.check import Finding, HealthCheck, Status
+from shipway.telemetry import metrics
 
 MiB = 1024 * 1024
 DISK_FULL_MB, DISK_LOW_MB = 256, 2048
@@ -135,7 +136,9 @@ def breakers(states: Callable[[], Mapping[str, str]]) -> HealthCheck:
     """``states`` gives a word for each breaker: closed, open, half-open."""
 
     def probe() -> Finding:
-        bad = {name: state for name, state in states().items() if state not in _QUIET}
+        found = states()
+        metrics.BREAKERS.keep_only({pair: 1.0 for pair in found.items()})
+        bad = {name: state for name, state in found.items() if state not in _QUIET}
         if not bad:
             return Finding(value=0, unit="open")
         words = ", ".join(f"{name} is {state}" for name, state in sorted(bad.items()))
@@ -159,7 +162,13 @@ def pools(usage: Callable[[], Mapping[str, tuple[int, int, int]]]) -> HealthChec
     """``usage`` gives for each pool how many are in use, how many there may be, how many wait."""
 
     def probe() -> Finding:
-        waiting = {name: waits for name, (_, _, waits) in usage().items() if waits}
+        found = usage()
+        waiting = {name: waits for name, (_, _, waits) in found.items() if waits}
+        metrics.POOL_WAITING.keep_only({(name,): float(one[2]) for name, one in found.items()})
+        metrics.POOL_CONNECTIONS.keep_only(
+            {(name, "in_use"): float(one[0]) for name, one in found.items()}
+            | {(name, "max"): float(one[1]) for name, one in found.items()}
+        )
         if not waiting:
             return Finding(value=0, unit="waiting")
         words = ", ".join(f"{count} wait for {name}" for name, count in sorted(waiting.items()))
@@ -180,6 +189,8 @@ def queue(depth_and_age: Callable[[], tuple[int, float]]) -> HealthCheck:
 
     def probe() -> Finding:
         depth, age = depth_and_age()
+        metrics.QUEUE_DEPTH.set(depth)
+        metrics.QUEUE_AGE.set(age)
         if age > QUEUE_OLD_S:
             return Finding(
                 Status.WARN, f"the oldest of {depth} waits for {age:.0f} s", depth, "orders"
@@ -201,6 +212,7 @@ def workers(alive_and_waiting: Callable[[], tuple[int, int]]) -> HealthCheck:
 
     def probe() -> Finding:
         alive, waiting = alive_and_waiting()
+        metrics.WORKERS.set(alive)
         if not alive and waiting:
             return Finding(Status.WARN, f"no worker lives and {waiting} orders wait", 0, "workers")
         return Finding(value=alive, unit="workers")
