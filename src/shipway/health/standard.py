@@ -137,7 +137,7 @@ def breakers(states: Callable[[], Mapping[str, str]]) -> HealthCheck:
 
     def probe() -> Finding:
         found = states()
-        metrics.BREAKERS.keep_only({pair: 1.0 for pair in found.items()})
+        metrics.BREAKERS.keep_only(dict.fromkeys(found.items(), 1.0))
         bad = {name: state for name, state in found.items() if state not in _QUIET}
         if not bad:
             return Finding(value=0, unit="open")
@@ -165,10 +165,10 @@ def pools(usage: Callable[[], Mapping[str, tuple[int, int, int]]]) -> HealthChec
         found = usage()
         waiting = {name: waits for name, (_, _, waits) in found.items() if waits}
         metrics.POOL_WAITING.keep_only({(name,): float(one[2]) for name, one in found.items()})
-        metrics.POOL_CONNECTIONS.keep_only(
-            {(name, "in_use"): float(one[0]) for name, one in found.items()}
-            | {(name, "max"): float(one[1]) for name, one in found.items()}
-        )
+        connections: dict[tuple[str, ...], float] = {}
+        for name, (in_use, most, _) in found.items():
+            connections |= {(name, "in_use"): in_use, (name, "max"): most}
+        metrics.POOL_CONNECTIONS.keep_only(connections)
         if not waiting:
             return Finding(value=0, unit="waiting")
         words = ", ".join(f"{count} wait for {name}" for name, count in sorted(waiting.items()))
