@@ -19,7 +19,6 @@ from shipway.gates.parsers import (
     schemathesis,
     secrets,
     summary,
-    tests,
 )
 from shipway.gates.parsers.reading import Reading, UnreadableReportError
 
@@ -30,7 +29,6 @@ SUITE = b"""<?xml version="1.0" encoding="utf-8"?>
 <failure message="assert 1 == 2">def test_bad(): ...</failure></testcase>
 <testcase classname="tests.test_a" name="test_left" time="0"><skipped message="not here"/></testcase>
 </testsuite></testsuites>"""
-COUNT = {"collected": 3, "passed": 1, "failed": 1, "errors": 0, "skipped": 1, "fail_under": 0}
 COVERED = {"totals": {"percent_covered": 90.0, "covered_lines": 9, "num_statements": 10,
                       "covered_branches": 1, "num_branches": 2}}  # fmt: skip
 RUFF = [
@@ -98,7 +96,6 @@ READERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {
     "bandit": (lambda data: bandit.read(data, "/tree"), dumped(BANDIT)),
     "secrets": (lambda data: secrets.read(data, "/", "/tree"), dumped(SECRETS)),
     "mypy": (lambda data: mypy.read(data, CHECKED, "/tree"), MYPY),
-    "tests": (lambda data: tests.read(data, dumped(COUNT), None), SUITE),
     "schemathesis": (lambda data: schemathesis.read(data, FAULTS), dumped(API)),
     "faults": (lambda data: schemathesis.read(dumped(API), data), FAULTS),
     "acceptance": (acceptance.read, dumped(FLOWS)),
@@ -179,29 +176,6 @@ FOREIGN = b"<html><body>502 Bad Gateway</body></html>"
 def test_hostile_and_contradictory_junit_is_unreadable(data: bytes) -> None:
     with pytest.raises(UnreadableReportError):
         junit.read(data)
-
-
-def test_a_failed_test_names_its_file_line_and_command() -> None:
-    (finding,) = tests.read(SUITE, dumped(COUNT), dumped(COVERED)).findings
-    assert (finding.path, finding.line) == ("tests/test_a.py", 7)
-    assert "assert 1 == 2" in finding.message
-    assert finding.reproduce == "python -m pytest 'tests/test_a.py::test_bad[x&y]'"
-
-
-@pytest.mark.parametrize(
-    "lie",
-    [
-        {"failed": 0},
-        {"passed": 2},
-        {"errors": 1},
-        {"passed": -1},
-        {"passed": True},
-        {"failed": "1"},
-    ],
-)
-def test_a_count_that_differs_from_junit_is_unreadable(lie: dict[str, object]) -> None:
-    with pytest.raises(UnreadableReportError):
-        tests.read(SUITE, dumped({**COUNT, **lie}), None)
 
 
 def test_branches_are_measured_and_impossible_coverage_is_unreadable() -> None:

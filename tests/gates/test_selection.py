@@ -10,8 +10,8 @@ from candidates import change_plan, write
 from shipway.contracts.change_plan import ChangePlan
 from shipway.gates.candidate import dependencies, requirement_files
 from shipway.gates.project import Project, survey
-from shipway.gates.runners.tests import arguments
 from shipway.gates.selection import select, select_e2e
+from shipway.gates.testing import arguments
 
 
 def plan(**given: object) -> ChangePlan:

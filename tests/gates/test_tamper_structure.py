@@ -320,7 +320,7 @@ def ended(code: int) -> Finished:
 
 PASS = {"kind": "report", "node": "t.py::test_a", "when": "call", "outcome": "passed",
         "raw": "passed", "xfail": False, "message": ""}  # fmt: skip
-END = {"kind": "end", "exit": 0, "pytest": "9"}
+END = {"kind": "end", "exit": 0, "pytest": "9", "least": None}
 
 
 def test_a_report_counts_with_its_seals_and_its_end_only() -> None:

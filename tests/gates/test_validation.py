@@ -148,16 +148,19 @@ ONE = "def test_one():\n    assert True\n"
     [
         ({"shop.py": "x = 1\n"}, "no test was collected"),
         ({"test_a.py": "import pytest\n@pytest.mark.skip\ndef test_a(): ...\n"}, "no test was run"),
-        ({"test_a.py": ONE, "conftest.py": "import os\nos._exit(0)\n"}, "missing"),
+        ({"test_a.py": ONE, "conftest.py": "import os\nos._exit(0)\n"}, "before the runner"),
         (
             {"test_a.py": "import os\ndef test_a():\n    os._exit(0)\n"},
-            "missing",
+            "while test_a.py::test_a was running",
         ),
         (
             {"test_a.py": ONE, "pytest.ini": "[pytest]\naddopts = --collect-only\n"},
-            "no test was run",
+            "collected and not run",
         ),
-        ({"test_a.py": ONE, "pytest.ini": "[pytest]\naddopts = --no-such\n"}, "exit code 4"),
+        (
+            {"test_a.py": ONE, "pytest.ini": "[pytest]\naddopts = --no-such\n"},
+            "does not accept its options",
+        ),
         (
             {
                 "test_a.py": "def test_a():\n    assert False\n",

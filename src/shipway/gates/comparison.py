@@ -18,8 +18,8 @@ from shipway.gates.changes import Change
 from shipway.gates.declared import requirement_files
 from shipway.gates.installed import install
 from shipway.gates.look import candidate_environment
-from shipway.gates.runners.tests import brings_runner
 from shipway.gates.stack import Stack
+from shipway.gates.testing import brings_runner
 from shipway.gates.tools import runner_environment
 from shipway.workspace.environments import Environments
 from shipway.workspace.fence import Fence

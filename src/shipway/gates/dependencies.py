@@ -14,7 +14,7 @@ from shipway.gates.comparison import Comparison
 from shipway.gates.gate import Gate
 from shipway.gates.look import Doubt, Record, evidence
 from shipway.gates.parsers.reading import Reading, short
-from shipway.gates.runners.tests import site_packages
+from shipway.gates.testing import site_packages
 
 _DECLARING = re.compile(
     r"(^|/)(requirements[^/]*\.(txt|in)|requirements/[^/]+\.(txt|in)|pyproject\.toml|setup\.(py|cfg)|"

@@ -19,6 +19,7 @@ from shipway.gates.candidate import requirement_files
 from shipway.gates.project import survey
 from shipway.gates.runners import acceptance, schemathesis, tests
 from shipway.gates.service import declared
+from shipway.gates.testing import brings_runner
 from shipway.gates.tools import runner_environment, tool_environment
 from shipway.workspace.environments import Environment, Environments
 from shipway.workspace.fence import Fence, Limits
@@ -144,7 +145,7 @@ class Panel:
             files = requirement_files(bench.project, bench.tree, bench.work)
             built = self.environments.build(files, say=self.say, cancel=self.cancel)
             runner = None
-            if not serves and not tests.brings_runner(built):
+            if not serves and not brings_runner(built):
                 runner = runner_environment(self.environments, say=self.say, cancel=self.cancel)
         except FenceError:
             raise

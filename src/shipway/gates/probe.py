@@ -76,7 +76,9 @@ class Recorder:
             self.tell(kind, node=report.nodeid, message=_last(report.longrepr))
 
     def pytest_runtest_logstart(self, nodeid: str, location: Any) -> None:
-        self.tell("start", node=nodeid)
+        # pytest counts lines from 0; a person's editor does not.
+        line = location[1]
+        self.tell("start", node=nodeid, line=line + 1 if isinstance(line, int) else None)
 
     def pytest_runtest_call(self, item: Any) -> Any:
         outcome = yield
@@ -155,24 +157,39 @@ def options(tree: str, stop: int) -> list[str]:
 
 
 def measured(asked: dict[str, Any]) -> Any:
-    """Line coverage of the candidate's sources, when it is asked for."""
+    """Branch coverage as the project configures it; without a word from it, of its own sources.
+
+    A configuration that asks for what is not here is left aside: the tests count.
+    """
     if not asked.get("coverage"):
         return None
     import coverage
 
-    cover = coverage.Coverage(
-        data_file=str(Path(asked["out"]) / "coverage.data"),
-        branch=True,
-        config_file=False,
-        source=asked["sources"],
-        omit=OMITTED,
-    )
-    cover.set_option("report:exclude_lines", ["if TYPE_CHECKING:", "raise NotImplementedError"])
-    cover.start()
+    data = str(Path(asked["out"]) / "coverage.data")
+    try:
+        cover = coverage.Coverage(data_file=data, branch=True)
+        configure(cover, asked["sources"])
+        cover.start()
+    except coverage.exceptions.CoverageException as error:
+        sys.stderr.write(f"the project's coverage configuration cannot be used: {error}\n")
+        cover = coverage.Coverage(data_file=data, branch=True, config_file=False)
+        configure(cover, asked["sources"])
+        cover.start()
     return cover
 
 
-def finish(cover: Any, out: str) -> None:
+def configure(cover: Any, sources: list[str]) -> None:
+    """What coverage looks at, unless the project says so itself."""
+    cover.set_option("run:parallel", False)
+    if any(cover.get_option(f"run:{name}") for name in ("source", "source_pkgs", "include")):
+        return
+    cover.set_option("run:source", sources)
+    if not cover.get_option("run:omit"):
+        cover.set_option("run:omit", OMITTED)
+
+
+def finish(cover: Any, out: str) -> float | None:
+    """Write the report; the least that the project asks for, if it asks for any."""
     import coverage
 
     cover.stop()
@@ -180,6 +197,8 @@ def finish(cover: Any, out: str) -> None:
         cover.json_report(outfile=str(Path(out) / "coverage.json"))
     except coverage.exceptions.CoverageException as error:
         sys.stderr.write(f"no coverage: {error}\n")
+    least = cover.get_option("report:fail_under")
+    return float(least) if isinstance(least, int | float) else None
 
 
 def main() -> NoReturn:
@@ -191,6 +210,9 @@ def main() -> NoReturn:
     if asked.get("overlay"):
         site.addsitedir(asked["overlay"])
     import pytest
+
+    if asked["coverage"]:
+        import coverage  # noqa: F401 - before a file of the candidate's can be called so
 
     tell = writer(asked["report"], key)
     del key
@@ -204,9 +226,8 @@ def main() -> NoReturn:
     run, version = pytest.main, pytest.__version__
     leave = os._exit
     code = int(run([*asked["words"], *options(asked["tree"], asked["stop"])], plugins=[recorder]))
-    if cover is not None:
-        finish(cover, asked["out"])
-    tell("end", exit=code, pytest=version)
+    least = None if cover is None else finish(cover, asked["out"])
+    tell("end", exit=code, pytest=version, least=least)
     sys.stdout.flush()
     sys.stderr.flush()
     # Threads and exit handlers of the candidate have no say in how this ends.

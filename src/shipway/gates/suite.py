@@ -19,13 +19,13 @@ from shipway.gates.carry import script
 from shipway.gates.comparison import Comparison, Side
 from shipway.gates.look import Doubt, Record, candidate_environment, read_report
 from shipway.gates.parsers.reading import UnreadableReportError, load_json, mapping
-from shipway.gates.runners.tests import arguments, brings_runner, site_packages
+from shipway.gates.testing import arguments, brings_runner, site_packages
 from shipway.workspace.fence import Finished
 
 SCRIPT = "probe.py"
 PASSED, FAILED, ERROR, SKIPPED = "passed", "failed", "error", "skipped"
 XFAILED, XPASSED = "xfailed", "xpassed"
-USAGE, NOTHING = 4, 5
+USAGE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,8 @@ class Suite:
 
     ``forced`` are tests whose reported outcome is not what their call did; ``deselected`` were
     collected but not run; ``broken`` are files that could not be collected, with the reason;
-    ``hung`` is the test that was running when the run was ended.
+    ``hung`` is the test that was running when the run was ended; ``unrun`` were to be run and were
+    not; ``least`` is the coverage in percent that the project's own configuration asks for.
     """
 
     outcomes: Mapping[str, str]
@@ -43,6 +44,8 @@ class Suite:
     deselected: frozenset[str] = frozenset()
     broken: Mapping[str, str] = field(default_factory=dict)
     passed_over: Mapping[str, str] = field(default_factory=dict)
+    lines: Mapping[str, int] = field(default_factory=dict)
+    unrun: frozenset[str] = frozenset()
     whole: bool = True
     exit_code: int | None = None
     hung: str | None = None
@@ -53,6 +56,7 @@ class Suite:
     finished: Finished | None = None
     digest: str = ""
     coverage: bytes | None = None
+    least: float | None = None
 
     def having(self, *states: str) -> frozenset[str]:
         return frozenset(node for node, state in self.outcomes.items() if state in states)
@@ -63,6 +67,11 @@ class Suite:
         return (self.having(PASSED) - self.forced) if self.whole else frozenset()
 
     @property
+    def made_up(self) -> frozenset[str]:
+        """Tests that are said to have passed, which they did not."""
+        return self.having(PASSED) & self.forced
+
+    @property
     def ran(self) -> int:
         return len(self.having(PASSED, FAILED, ERROR, XFAILED, XPASSED))
 
@@ -70,6 +79,13 @@ class Suite:
 def base_suite(comparison: Comparison) -> Suite:
     """The whole suite of the base on the base."""
     return comparison.once("suite:base", lambda: _side(comparison, comparison.base))
+
+
+def covered_base_suite(comparison: Comparison) -> Suite:
+    """The same with the coverage of its sources."""
+    return comparison.once(
+        "suite:base-covered", lambda: _side(comparison, comparison.base, coverage=True)
+    )
 
 
 def head_suite(comparison: Comparison) -> Suite:
@@ -103,6 +119,9 @@ def run_suite(
     reports = place / "reports"
     reports.mkdir()
     (place / SCRIPT).write_bytes(script(SCRIPT))
+    # Whoever runs it is another user, whatever mask ours has.
+    place.chmod(0o755)
+    (place / SCRIPT).chmod(0o644)
     key = secrets.token_bytes(32)
     report = reports / f"{secrets.token_hex(8)}.jsonl"
     wanted = None if only is None else sorted(only)
@@ -193,6 +212,8 @@ def read(told: bytes, key: bytes, finished: Finished) -> Suite:
         deselected=frozenset(seen.deselected),
         broken=seen.broken,
         passed_over=seen.passed_over,
+        lines=seen.lines,
+        unrun=frozenset(seen.selected - seen.states.keys()),
         whole=whole,
         exit_code=finished.exit_code,
         hung=None if whole else seen.running,
@@ -201,6 +222,7 @@ def read(told: bytes, key: bytes, finished: Finished) -> Suite:
         why=why,
         finished=finished,
         digest=digest(json.dumps(sorted(seen.outcomes().items())).encode()),
+        least=None if end is None else end["least"],
     )
 
 
@@ -226,6 +248,7 @@ class _Seen:
         self.deselected: set[str] = set()
         self.selected: set[str] = set()
         self.running: str | None = None
+        self.lines: dict[str, int] = {}
 
     def take(self, one: dict[str, Any]) -> None:
         kind, node = one["kind"], one.get("node", "")
@@ -234,6 +257,8 @@ class _Seen:
             self.selected |= set(one["after"])
         elif kind == "start":
             self.running = node
+            if one["line"] is not None:
+                self.lines[node] = one["line"]
         elif kind == "broken":
             self.broken[node] = one["message"]
         elif kind == "passed-over":

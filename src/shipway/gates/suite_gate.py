@@ -6,7 +6,6 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, date, datetime
 
 from shipway.contracts.evidence import Finding, GateEvidence, Measurement
@@ -14,8 +13,13 @@ from shipway.domain.gates import Enforcement, Verdict
 from shipway.errors import Category
 from shipway.gates.comparison import Comparison, Side
 from shipway.gates.gate import Gate
+from shipway.gates.look import FINDINGS, Doubt, Record, evidence
+from shipway.gates.parsers.reading import UnreadableReportError
 from shipway.gates.project import is_test, python_files
 from shipway.gates.runners import tests
+from shipway.gates.suite import base_suite, covered_base_suite, head_suite
+from shipway.gates.tally import decide, tally
+from shipway.gates.trees import run
 
 AGAIN = 2
 """How often a failing test is tried once more, to tell a flaky one from a broken one."""
@@ -39,13 +43,37 @@ def _select(comparison: Comparison) -> tuple[bool, str]:
 
 
 def _judge(comparison: Comparison) -> GateEvidence:
-    head = comparison.prepared(comparison.head)
-    seen = tests.judge(comparison.fresh(head, comparison.head.commit))
-    if seen.verdict is Verdict.ERROR and not _has_tests(comparison.head):
-        return _none(comparison, seen)
-    if seen.verdict is not Verdict.FAIL or not seen.findings:
+    bench = comparison.prepared(comparison.head)
+    record = Record("tests", "pytest")
+    if bench.project.stack != "python":
+        seen = tests.judge(comparison.fresh(bench, comparison.head.commit))
+        return seen if seen.verdict is not Verdict.ERROR or _has_tests(comparison.head) else _none(
+            comparison, seen
+        )  # fmt: skip
+    try:
+        suite = head_suite(comparison)
+        reading = tests.read(bench, record, suite)
+    except (Doubt, UnreadableReportError) as error:
+        if not _has_tests(comparison.head):
+            return _none(comparison, evidence(bench, record, Verdict.ERROR, str(error)))
+        raise
+    seen = decide(bench, record, reading)
+    if seen.verdict is Verdict.FAIL and not seen.findings:
+        return _below(comparison, seen)
+    if seen.verdict is not Verdict.FAIL:
         return seen
-    return _against(comparison, seen)
+    return _against(comparison, seen, reading.findings)
+
+
+def _below(comparison: Comparison, seen: GateEvidence) -> GateEvidence:
+    """Too little coverage speaks against a change that had enough of it before."""
+    suite = covered_base_suite(comparison)
+    before = tally(suite)
+    share = next((one.value for one in before.measurements if one.name == "coverage"), None)
+    if share is None or suite.least is None or share >= suite.least:
+        return seen
+    said = f"{seen.summary}, as it is on the base ({share} %)"
+    return seen.model_copy(update={"verdict": Verdict.PASS, "summary": said})
 
 
 def _has_tests(side: Side) -> bool:
@@ -66,25 +94,20 @@ def _none(comparison: Comparison, seen: GateEvidence) -> GateEvidence:
     return seen.model_copy(update={"verdict": Verdict.NOT_RUN, "summary": said, "category": None})
 
 
-def _against(comparison: Comparison, seen: GateEvidence) -> GateEvidence:
+def _against(
+    comparison: Comparison, seen: GateEvidence, found: Sequence[Finding]
+) -> GateEvidence:  # fmt: skip
     """What fails on the base too does not count; a base without a verdict excuses nothing."""
-    base = comparison.prepared(comparison.base)
-    before = tests.judge(comparison.fresh(base, comparison.base.commit))
-    known: set[object] = set()
-    if before.verdict in {Verdict.PASS, Verdict.FAIL}:
-        known = {_name(one) for one in before.findings}
+    known = _failing(comparison)
     excused = _quarantined(comparison)
-    fresh = [one for one in seen.findings if _name(one) not in known and _node(one) not in excused]
+    fresh = [one for one in found if _node(one) not in known and _node(one) not in excused]
     counts = {
         **seen.counts,
-        "known": sum(_name(one) in known for one in seen.findings),
-        "quarantined": sum(_node(one) in excused for one in seen.findings),
+        "known": sum(_node(one) in known for one in found),
+        "quarantined": sum(_node(one) in excused for one in found),
         "new": len(fresh),
     }
     seen = seen.model_copy(update={"counts": counts})
-    bad = counts.get("failed", 0) + counts.get("errors", 0)
-    if bad > len(seen.findings):
-        return seen  # more failed than evidence holds: nothing can be told apart
     if fresh:
         return _classified(comparison, seen, fresh)
     said = f"{seen.examined} tests, {counts['known']} fail on the base as well"
@@ -92,15 +115,17 @@ def _against(comparison: Comparison, seen: GateEvidence) -> GateEvidence:
     return seen.model_copy(update={"verdict": Verdict.PASS, "summary": said, "findings": []})
 
 
-def _name(finding: Finding) -> tuple[str | None, str]:
-    """Which test it was; lines and messages may differ."""
-    return finding.path, finding.reproduce or finding.message
+def _failing(comparison: Comparison) -> frozenset[str]:
+    try:
+        before = tally(base_suite(comparison))
+    except (Doubt, UnreadableReportError):
+        return frozenset()
+    return frozenset(_node(one) for one in before.findings)
 
 
 def _node(finding: Finding) -> str:
-    """The test as pytest names it; "" when it is not known."""
-    words = shlex.split(finding.reproduce or "")
-    return words[-1] if words[:3] == ["python", "-m", "pytest"] else ""
+    """The test or file as pytest names it."""
+    return shlex.split(finding.reproduce or "-")[-1]
 
 
 def _quarantined(comparison: Comparison) -> frozenset[str]:
@@ -119,23 +144,22 @@ def _classified(
 ) -> GateEvidence:
     """The failures once more, alone: one that then passes is reported as flaky, and still counts."""
     nodes = [_node(one) for one in fresh]
-    seen = seen.model_copy(update={"findings": list(fresh)})
+    seen = seen.model_copy(update={"findings": list(fresh[:FINDINGS])})
     if all(_MISSING.search(one.message) for one in fresh):
         said = f"{len(fresh)} tests need a service that is not here: {fresh[0].message}"
         update = {"verdict": Verdict.ERROR, "summary": said, "category": Category.DEPENDENCY.value}
         return seen.model_copy(update=update)
-    if not all(nodes) or len(nodes) > MANY:
+    if len(nodes) > MANY or not all("::" in one for one in nodes):
         return seen
-    head = comparison.prepared(comparison.head)
     failures = Counter(nodes)
     for _ in range(AGAIN):
-        project = replace(head.project, test=("python", "-m", "pytest", *nodes))
-        bench = replace(comparison.fresh(head, comparison.head.commit), project=project)
-        again = tests.judge(bench)
-        if again.verdict not in {Verdict.PASS, Verdict.FAIL}:
-            return seen
-        failures.update(_node(one) for one in again.findings if _node(one) in failures)
-        if again.verdict is Verdict.FAIL and len(again.findings) == len(nodes):
+        again = run(
+            comparison, comparison.head.commit, None, only=frozenset(nodes),
+            bench=comparison.candidate(comparison.head), say="failed tests once more",
+        )  # fmt: skip
+        bad = frozenset(nodes) - again.passed
+        failures.update(bad)
+        if len(bad) == len(nodes):
             return seen  # as broken as before: there is nothing to classify
     flaky = [node for node in nodes if failures[node] <= AGAIN]
     return _told(seen, fresh, flaky, failures)
@@ -163,6 +187,6 @@ def _told(
 
 
 TESTS = Gate(
-    "tests", 1, 10.0, Enforcement.REQUIRED,
+    "tests", 2, 10.0, Enforcement.REQUIRED,
     "all tests of the head pass, but for those that fail on the base as well", _select, _judge,
 )  # fmt: skip

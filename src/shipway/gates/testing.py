@@ -1,0 +1,48 @@
+"""How a candidate's own tests are started: its words for pytest, and where pytest comes from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from shipway.errors import Category
+from shipway.gates.look import Doubt
+from shipway.workspace.environments import Environment
+
+RUNNERS = frozenset({"pytest", "py.test"})
+
+
+def arguments(test: tuple[str, ...] | None) -> list[str]:
+    """What the project's own test command hands to pytest, or what unittest's would be there."""
+    words = list(test or ())
+    for at, word in enumerate(words):
+        if Path(word).name in RUNNERS:
+            return words[at + 1 :]
+        if word == "unittest":
+            return _from_unittest(words[at + 1 :])
+    return []
+
+
+def _from_unittest(words: list[str]) -> list[str]:
+    """unittest finds ``test*.py``; -s and -p of its discovery say otherwise."""
+    pattern, places = "test*.py", []
+    given = iter(words)
+    for word in given:
+        if word in {"-p", "--pattern"}:
+            pattern = next(given, pattern)
+        elif word in {"-s", "--start-directory"}:
+            places.append(next(given, "."))
+    return ["-o", f"python_files={pattern}", *places]
+
+
+def site_packages(environment: Environment) -> Path:
+    """Where an environment keeps its packages."""
+    found = next(iter(sorted((environment.path / "lib").glob("python*/site-packages"))), None)
+    if found is None:
+        raise Doubt("the environment has no place for packages", Category.DEPENDENCY)
+    return found
+
+
+def brings_runner(candidate: Environment) -> bool:
+    """Whether the candidate's own requirements hold pytest and coverage."""
+    place = site_packages(candidate)
+    return all((place / name / "__init__.py").is_file() for name in ("pytest", "coverage"))
