@@ -231,3 +231,48 @@ def test_a_state_of_another_format_or_pipeline_is_refused() -> None:
     for change in ({"format": 2}, {"stages": {}}, {"status": "dancing"}):
         with pytest.raises(ValueError, match=r".+"):
             from_json("run", state.pipeline, {}, {**data, **change}, {})
+
+
+def unserved(state: RunState, name: str, now: float = NOW) -> Decision:
+    come_to = state.stages[name]
+    given = e.Unserved(name, come_to.attempt, come_to.token, "no worker for work", 60)
+    return decide(state, given, now)
+
+
+def test_a_stage_that_nobody_serves_waits_with_its_reason_and_its_order_still_counts() -> None:
+    state = unserved(begin(stage("a")).state, "a").state
+    assert state.stages["a"].status is StageStatus.WAITING
+    assert state.status is RunStatus.WAITING
+    assert state.reason == "no worker for work"
+    assert state.due() == NOW + 60
+    done = finish(state, "a", NOW + 50)
+    assert done.state.status is RunStatus.SUCCEEDED
+    assert done.orders == ()
+
+
+def test_when_a_worker_comes_the_same_order_is_in_line_again() -> None:
+    state = unserved(begin(stage("a", timeout_s=30)).state, "a").state
+    come_to = state.stages["a"]
+    served = decide(state, e.Served("a", come_to.attempt, come_to.token), NOW + 40)
+    assert served.orders == ()
+    assert served.cancels == ()
+    assert served.state.status is RunStatus.RUNNING
+    assert served.state.stages["a"].status is StageStatus.QUEUED
+    assert served.state.due() == NOW + 70
+
+
+def test_a_stage_that_nobody_ever_serves_fails_at_its_deadline_and_says_why() -> None:
+    state = unserved(begin(stage("a")).state, "a").state
+    late = decide(state, e.Tick(), NOW + 61)
+    assert late.state.status is RunStatus.FAILED
+    assert late.state.stages["a"].error is not None
+    assert late.state.stages["a"].error["code"] == "NO_WORKER"
+    assert late.cancels == (("a", 1),)
+
+
+def test_a_served_stage_that_fails_for_a_moment_is_tried_again_and_not_given_up() -> None:
+    state = unserved(begin(stage("a")).state, "a").state
+    failed = fail(state, "a", "transient")
+    assert failed.state.stages["a"].status is StageStatus.WAITING
+    assert not failed.state.stages["a"].unserved
+    assert failed.state.status is RunStatus.RUNNING

@@ -81,7 +81,9 @@ class World:
     def finish(self) -> None:
         name = self.data.draw(st.sampled_from(sorted(self.open)))
         order = self.open[name]
-        outcome = self.data.draw(st.sampled_from(["ok", "ok", "transient", "no", "asks", "died"]))
+        outcome = self.data.draw(
+            st.sampled_from(["ok", "ok", "transient", "no", "asks", "died", "alone", "served"])
+        )
         identity = (name, order.attempt, order.token)
         match outcome:
             case "ok":
@@ -94,6 +96,10 @@ class World:
             case "asks":
                 ask = AskState("q", "clarification", "?", ("a", "b"), "a", self.now + 10)
                 given = e.Completed(*identity, "asks", asks=(ask,))
+            case "alone":
+                given = e.Unserved(*identity, "no worker for work", 20.0)
+            case "served":
+                given = e.Served(*identity)
             case _:
                 given = e.Interrupted(*identity, "it died", suspect=True)
         self.tell(given)

@@ -16,7 +16,7 @@ from shipway.domain.run.redo import retry, rewind
 from shipway.domain.run.settle import settle
 from shipway.domain.run.state import PAUSE_LIMIT_S, AskState, RunState, StageState
 from shipway.domain.run.verdict import gate_error
-from shipway.domain.states import RunStatus
+from shipway.domain.states import RunStatus, StageStatus
 
 #: An attempt whose process died this often is poison: it is not handed out again.
 MAX_INTERRUPTIONS = 5
@@ -104,7 +104,7 @@ def _order(state: RunState, event: e.StageQueued) -> Order:
 
 def _apply(draft: Draft, given: e.Input) -> None:
     match given:
-        case e.Started() | e.Completed() | e.Interrupted():
+        case e.Started() | e.Completed() | e.Interrupted() | e.Unserved() | e.Served():
             _attempt(draft, given)
         case e.Tick():
             _tick(draft)
@@ -131,7 +131,10 @@ def _apply(draft: Draft, given: e.Input) -> None:
 # Attempts
 
 
-def _attempt(draft: Draft, given: e.Started | e.Completed | e.Interrupted) -> None:
+_OfAttempt = e.Started | e.Completed | e.Interrupted | e.Unserved | e.Served
+
+
+def _attempt(draft: Draft, given: _OfAttempt) -> None:
     what = type(given).__name__
     stage = draft.state.stages.get(given.stage)
     if stage is None:
@@ -143,8 +146,22 @@ def _attempt(draft: Draft, given: e.Started | e.Completed | e.Interrupted) -> No
         draft.emit(e.StageStarted(given.stage, given.attempt, due))
     elif isinstance(given, e.Interrupted):
         _interrupted(draft, given, stage)
+    elif isinstance(given, e.Unserved | e.Served):
+        _served(draft, given, stage)
     else:
         _completed(draft, given)
+
+
+def _served(draft: Draft, given: e.Unserved | e.Served, stage: StageState) -> None:
+    """An order that nobody can take waits by a deadline of its own; once somebody can, in line."""
+    if isinstance(given, e.Unserved) and stage.status is StageStatus.QUEUED:
+        due = draft.now + given.limit_s
+        draft.emit(e.StageUnserved(given.stage, given.attempt, given.reason, due))
+    elif isinstance(given, e.Served) and stage.unserved:
+        due = draft.now + draft.state.pipeline.stage(given.stage).timeout_s
+        draft.emit(e.StageServed(given.stage, given.attempt, due))
+    else:
+        draft.ignore(type(given).__name__, f"the stage is {stage.status}", given.stage)
 
 
 def _interrupted(draft: Draft, given: e.Interrupted, stage: StageState) -> None:
@@ -224,6 +241,9 @@ def _tick(draft: Draft) -> None:
 
 
 def _time_out(draft: Draft, name: str, stage: StageState) -> None:
+    if stage.unserved and stage.error is not None:
+        _failed(draft, name, stage.attempt, stage.error)
+        return
     limit = draft.state.pipeline.stage(name).timeout_s
     error = {
         "code": "AGENT_TIMEOUT",

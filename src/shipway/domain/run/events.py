@@ -43,6 +43,25 @@ class StageStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class StageUnserved:
+    """Its attempt is ordered, but nobody is there who could do it; it is kept until ``due``."""
+
+    stage: str
+    attempt: int
+    reason: str
+    due: float
+
+
+@dataclass(frozen=True, slots=True)
+class StageServed:
+    """Somebody has come who can do the attempt that is ordered; it is in line again."""
+
+    stage: str
+    attempt: int
+    due: float
+
+
+@dataclass(frozen=True, slots=True)
 class StagePassed:
     stage: str
     attempt: int
@@ -194,6 +213,8 @@ Event = (
     | StageReadied
     | StageQueued
     | StageStarted
+    | StageUnserved
+    | StageServed
     | StagePassed
     | AttemptFailed
     | AttemptInterrupted
@@ -249,6 +270,26 @@ class Interrupted:
 
 
 @dataclass(frozen=True, slots=True)
+class Unserved:
+    """Nobody who could do the attempt is there; if that stays so for ``limit_s``, it fails."""
+
+    stage: str
+    attempt: int
+    token: int
+    reason: str
+    limit_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Somebody who could do an attempt that nobody served has come."""
+
+    stage: str
+    attempt: int
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time has passed; timers that are due fire."""
 
@@ -300,4 +341,17 @@ class Rewind:
     changes: Mapping[str, Any] = field(default_factory=dict)
 
 
-Input = Started | Completed | Interrupted | Tick | Answer | Cancel | Pause | Resume | Retry | Rewind
+Input = (
+    Started
+    | Completed
+    | Interrupted
+    | Unserved
+    | Served
+    | Tick
+    | Answer
+    | Cancel
+    | Pause
+    | Resume
+    | Retry
+    | Rewind
+)

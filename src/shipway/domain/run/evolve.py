@@ -8,7 +8,7 @@ from typing import Any
 
 from shipway.domain.pipeline import Pipeline
 from shipway.domain.run import events as e
-from shipway.domain.run.state import AskState, RunState, SentBack, StageState, changed
+from shipway.domain.run.state import NO_WORKER, AskState, RunState, SentBack, StageState, changed
 from shipway.domain.states import RunStatus, StageStatus
 
 
@@ -164,7 +164,19 @@ def _stage(stage: StageState, event: e.Event, at: float) -> StageState:  # noqa:
                 reason=None,
             )
         case e.StageStarted(_, _, due):
-            return changed(stage, status=StageStatus.RUNNING, started_at=at, due=due)
+            error = None if stage.unserved else stage.error
+            return changed(stage, status=StageStatus.RUNNING, started_at=at, due=due, error=error)
+        case e.StageUnserved(_, _, reason, due):
+            error = {
+                "code": NO_WORKER,
+                "category": "permanent",
+                "recovery": "ask a person",
+                "message": reason,
+                "hint": "start a worker for it: shipway worker --capability NAME; then retry the run",
+            }
+            return changed(stage, status=StageStatus.WAITING, reason=reason, error=error, due=due)
+        case e.StageServed(_, _, due):
+            return changed(stage, status=StageStatus.QUEUED, reason=None, error=None, due=due)
         case e.StagePassed(_, _, result, started_at):
             began = stage.started_at if started_at is None else started_at
             return changed(

@@ -159,7 +159,9 @@ def _conclude(draft: Draft) -> None:
 
 
 def _moves(stage: StageState) -> bool:
-    """It needs no person: it is in hand, may start, or waits for its next attempt only."""
+    """It needs no person and no worker: it is in hand, may start, or waits for its next attempt."""
+    if stage.unserved:
+        return False
     return (
         stage.in_hand
         or stage.status is StageStatus.READY
@@ -169,7 +171,9 @@ def _moves(stage: StageState) -> bool:
 
 def _waits_for(state: RunState) -> str:
     asks = [ask.id for _, ask in state.asks()]
-    return f"a person: {', '.join(asks)}"
+    unserved = [stage.reason or "" for stage in state.stages.values() if stage.unserved]
+    person = [f"a person: {', '.join(asks)}"] if asks else []
+    return "; ".join([*person, *dict.fromkeys(unserved)])
 
 
 def _ending(state: RunState) -> e.RunEnded:

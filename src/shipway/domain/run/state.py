@@ -85,7 +85,12 @@ class StageState:
     @property
     def in_hand(self) -> bool:
         """Whether an order for it is out."""
-        return self.status is _QUEUED or self.status is _RUNNING
+        return self.status is _QUEUED or self.status is _RUNNING or self.unserved
+
+    @property
+    def unserved(self) -> bool:
+        """Whether its order waits for somebody who could do it."""
+        return self.status is _WAITING and (self.error or {}).get("code") == NO_WORKER
 
     @property
     def open_asks(self) -> tuple[AskState, ...]:
@@ -94,7 +99,9 @@ class StageState:
         return tuple(ask for ask in self.asks if ask.choice is None)
 
 
-_QUEUED, _RUNNING = StageStatus.QUEUED, StageStatus.RUNNING
+_QUEUED, _RUNNING, _WAITING = StageStatus.QUEUED, StageStatus.RUNNING, StageStatus.WAITING
+#: The error of a stage whose order nobody could take so far.
+NO_WORKER = "NO_WORKER"
 _STORED = tuple(each.name for each in fields(StageState) if each.name != "result")
 _stored: Callable[[StageState], tuple[Any, ...]] = attrgetter(*_STORED)
 
