@@ -166,17 +166,8 @@ def _stage(stage: StageState, event: e.Event, at: float) -> StageState:  # noqa:
         case e.StageStarted(_, _, due):
             error = None if stage.unserved else stage.error
             return changed(stage, status=StageStatus.RUNNING, started_at=at, due=due, error=error)
-        case e.StageUnserved(_, _, reason, due):
-            error = {
-                "code": NO_WORKER,
-                "category": "permanent",
-                "recovery": "ask a person",
-                "message": reason,
-                "hint": "start a worker for it: shipway worker --capability NAME; then retry the run",
-            }
-            return changed(stage, status=StageStatus.WAITING, reason=reason, error=error, due=due)
-        case e.StageServed(_, _, due):
-            return changed(stage, status=StageStatus.QUEUED, reason=None, error=None, due=due)
+        case e.StageUnserved() | e.StageServed():
+            return _attended(stage, event)
         case e.StagePassed(_, _, result, started_at):
             began = stage.started_at if started_at is None else started_at
             return changed(
@@ -216,6 +207,22 @@ def _stage(stage: StageState, event: e.Event, at: float) -> StageState:  # noqa:
             )
         case _:
             raise ValueError(f"{type(event).__name__} is no event of a stage")
+
+
+def _attended(stage: StageState, event: e.StageUnserved | e.StageServed) -> StageState:
+    """Whether anybody is there who could do the attempt that is ordered."""
+    if isinstance(event, e.StageServed):
+        return changed(stage, status=StageStatus.QUEUED, reason=None, error=None, due=event.due)
+    error = {
+        "code": NO_WORKER,
+        "category": "permanent",
+        "recovery": "ask a person",
+        "message": event.reason,
+        "hint": "start a worker for it: shipway worker --capability NAME; then retry the run",
+    }
+    return changed(
+        stage, status=StageStatus.WAITING, reason=event.reason, error=error, due=event.due
+    )
 
 
 def _anew(stage: StageState) -> StageState:
