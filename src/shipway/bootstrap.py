@@ -12,6 +12,7 @@ from shipway.engine.commands import Commands
 from shipway.engine.engine import Engine
 from shipway.engine.host import Ended, EngineProcess, Host, serve_until_idle
 from shipway.engine.intake import Intake
+from shipway.engine.letters import Letters
 from shipway.engine.places import Places
 from shipway.engine.queries import Queries
 from shipway.engine.record import Reporter
@@ -40,6 +41,10 @@ class System:
     def commands(self) -> Commands:
         intake = Intake(self.settings.home, self._artifacts)
         return Commands(self._database, self.settings.home, intake, self._engine.ensure)
+
+    @cached_property
+    def letters(self) -> Letters:
+        return Letters(self._database, self.queries)
 
     @cached_property
     def releases(self) -> Releases:

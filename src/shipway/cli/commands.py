@@ -23,6 +23,9 @@ TABLE = {
     "inbox": Lazy("shipway.cli.asks:inbox", ASKS, "Show the decisions and questions that wait."),
     "decide": Lazy("shipway.cli.asks:decide", ASKS, "Make a decision that a run waits for."),
     "answer": Lazy("shipway.cli.asks:answer", ASKS, "Answer a question that a run waits for."),
+    "dead": Lazy(
+        "shipway.cli.dead:dead", ASKS, "List, view, replay, discard orders that nobody could do."
+    ),
     "pipeline": Lazy(
         "shipway.cli.pipeline:pipeline", REST, "List, show, validate and draw pipelines."
     ),

@@ -138,3 +138,54 @@ class EventView(Model):
     attempt: int | None
     data: dict[str, Any]
     ignored: str | None = None
+
+
+class DeadLetterView(Model):
+    """An order that nobody could do; ``state`` is dead, replayed or discarded, ``age`` in seconds."""
+
+    number: int
+    state: str
+    run: str
+    run_number: int
+    title: str
+    stage: str
+    attempt: int
+    capability: str
+    code: str
+    message: str
+    at: Timestamp
+    age: float
+    by: str | None = None
+    reason: str | None = None
+    resolved_at: Timestamp | None = None
+
+
+class DeadLetterDetail(Model):
+    """A letter with all that is known: what was asked for, and what became of each attempt.
+
+    ``payload`` is the task as its agent received it, with secrets masked; ``versions`` those of
+    Shipway and of the task's contract.
+    """
+
+    letter: DeadLetterView
+    key: str
+    trace: str
+    versions: dict[str, str]
+    payload: dict[str, JsonValue]
+    history: list[AttemptView]
+    next_commands: list[str]
+
+
+class DeadDepth(Model):
+    """How many letters are open, and the age of the oldest in seconds."""
+
+    depth: int
+    oldest: float | None
+
+
+class ItemResult(Model):
+    """What became of one item of a command over many; ``error`` as in every error document."""
+
+    number: int
+    ok: bool
+    error: dict[str, JsonValue] | None = None

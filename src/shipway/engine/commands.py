@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,14 +14,23 @@ from shipway import errors
 from shipway.bus import Ring
 from shipway.bus.local import bells, send
 from shipway.contracts.registry import CONTRACTS, Contract
+from shipway.contracts.views import ItemResult
 from shipway.domain.states import Claim
 from shipway.engine.begin import begin
 from shipway.engine.codec import decode, encode
 from shipway.engine.intake import Intake, Ready
+from shipway.engine.letters import found
 from shipway.engine.writing import Page
-from shipway.errors import NotFoundError, OverloadError, ShipwayError
-from shipway.store import ledger
+from shipway.errors import (
+    ConflictError,
+    NotFoundError,
+    OverloadError,
+    ShipwayError,
+    UsageError,
+)
+from shipway.store import dead, ledger
 from shipway.store.database import Connection, Database, StoreFault, transaction, trouble
+from shipway.store.dead import DeadLetterRow
 from shipway.store.ledger import CommandRow
 
 #: What rings for the engine: there is something new in the database.
@@ -153,6 +162,42 @@ class Commands:
             new = self._intake.revise(self._kind(run), changes)
         given = {"stage": stage, "by": by, "reason": reason, "changes": new}
         self._tell("rewind", run, given)
+
+    def replay(
+        self, numbers: Sequence[int], by: str = "a person", reason: str = "replayed"
+    ) -> list[ItemResult]:
+        """Do the orders of these dead letters again; each in its own transaction.
+
+        An order keeps its keys, and is a new attempt with a new token.
+        """
+        return [self._each(number, lambda row: self._replay(row, by, reason)) for number in numbers]
+
+    def discard(self, numbers: Sequence[int], by: str, reason: str) -> list[ItemResult]:
+        """Put these dead letters aside for good; raises UsageError without a reason."""
+        if not reason.strip():
+            raise UsageError("why is it discarded?", hint='say so: -m "the service is gone"')
+        return [
+            self._each(number, lambda row: self._discard(row, by, reason)) for number in numbers
+        ]
+
+    def _each(self, number: int, work: Callable[[DeadLetterRow], None]) -> ItemResult:
+        try:
+            row = found(self._database.reader(), number)
+            if row.state != "dead":
+                raise ConflictError(f"dead letter {number} was {row.state} by {row.by}")
+            work(row)
+        except ShipwayError as error:
+            return ItemResult(number=number, ok=False, error=error.to_dict())
+        return ItemResult(number=number, ok=True)
+
+    def _replay(self, row: DeadLetterRow, by: str, reason: str) -> None:
+        given = {"by": by, "reason": reason, "stage": row.stage, "attempt": row.attempt}
+        self._tell("retry", row.run, given)
+
+    def _discard(self, row: DeadLetterRow, by: str, reason: str) -> None:
+        now = self._now()
+        if not self._write(lambda db: dead.discard(db, row.number, by=by, reason=reason, at=now)):
+            raise ConflictError(f"dead letter {row.number} is no longer open")
 
     def _kind(self, run: str) -> str:
         row = ledger.load_run(self._database.reader(), run)

@@ -256,7 +256,7 @@ def _input_of(command: CommandRow) -> e.Input:
         case "resume":
             return e.Resume(data["by"])
         case "retry":
-            return e.Retry(data["by"], data["reason"], data["stage"])
+            return e.Retry(data["by"], data["reason"], data["stage"], data.get("attempt"))
         case "rewind":
             return e.Rewind(data["stage"], data["by"], data["reason"], data["changes"])
         case "answer":

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from shipway import __version__
 from shipway.contracts.model import timestamp
 from shipway.contracts.registry import Contract
+from shipway.domain.run import events as e
+from shipway.domain.run.dead import is_dead
 from shipway.domain.run.decide import Decision, Order
 from shipway.domain.run.state import RunState
 from shipway.engine.codec import encode, encode_event
-from shipway.store import ledger
+from shipway.store import dead, ledger
 from shipway.store.database import Connection
+from shipway.store.dead import DeadLetterRow
 from shipway.store.ledger import OrderRow
 from shipway.telemetry.trace import child
 
@@ -27,6 +31,8 @@ class Page:
         self._closed: list[tuple[str, bytes | None, str, str, int]] = []
         self._states: dict[str, RunState] = {}
         self._submissions: list[tuple[bytes, str]] = []
+        self._dead: list[DeadLetterRow] = []
+        self._revived: list[tuple[str, str, float, str, str]] = []
 
     def add(
         self,
@@ -43,6 +49,8 @@ class Page:
             status = "done" if done else "cancelled"
             self._closed.append((status, outcome if done else None, before.id, stage, attempt))
         self._states[before.id] = decision.state
+        if decision.events and type(decision.events[0]) is e.RunSentBack:
+            self._revive(before.id, decision.events[0], decision)
         if decision.state.submission is not before.submission:
             self._submissions.append((encode(decision.state.submission), before.id))
         return self.order(before.id, trace, decision)
@@ -52,6 +60,26 @@ class Page:
         for event in decision.events:
             seq += 1
             self._events.append((run, seq, self.now, *encode_event(event)))
+            if type(event) is e.AttemptFailed and is_dead(event):
+                self._dead.append(self._letter(run, event, decision.state))
+
+    def _letter(self, run: str, event: e.AttemptFailed, state: RunState) -> DeadLetterRow:
+        return DeadLetterRow(
+            run=run,
+            stage=event.stage,
+            attempt=event.attempt,
+            capability=state.pipeline.stage(event.stage).capability,
+            code=str(event.error.get("code", "")),
+            message=str(event.error.get("message", "")),
+            at=self.now,
+            shipway=__version__,
+        )
+
+    def _revive(self, run: str, back: e.RunSentBack, decision: Decision) -> None:
+        """Letters of stages that are done again are replayed by that."""
+        for event in decision.events:
+            if isinstance(event, e.StageReset | e.StageInvalidated):
+                self._revived.append((back.by, back.reason, self.now, run, event.stage))
 
     def order(self, run: str, trace: str, decision: Decision) -> tuple[OrderRow, ...]:
         """Keep a decision's orders; returns those that are to be handed out after the commit."""
@@ -72,6 +100,10 @@ class Page:
                 for run, state in self._states.items()
             ],
         )
+        if self._revived:
+            dead.revive(connection, self._revived)
+        if self._dead:
+            dead.bury(connection, self._dead)
         if self._submissions:
             ledger.save_submissions(connection, self._submissions)
 

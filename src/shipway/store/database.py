@@ -15,7 +15,7 @@ StoreFault = sqlite3.Error
 """What the engine needs to name of the driver, so that only this room knows which one it is."""
 
 #: The revision that this code reads and writes; ``migrate`` brings a database there.
-REVISION = "0002"
+REVISION = "0003"
 _FULL = {"SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC"}
 
 

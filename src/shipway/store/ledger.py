@@ -175,6 +175,14 @@ def handed_out(connection: sqlite3.Connection) -> list[OrderRow]:
     return [OrderRow(*row) for row in rows]
 
 
+def task(connection: sqlite3.Connection, run: str, stage: str, attempt: int) -> bytes | None:
+    """What an order asks for."""
+    row = connection.execute(
+        "SELECT task FROM orders WHERE run = ? AND stage = ? AND attempt = ?", (run, stage, attempt)
+    ).fetchone()
+    return row[0] if row else None
+
+
 def open_orders(connection: sqlite3.Connection) -> int:
     count: int = connection.execute("SELECT count(*) FROM orders WHERE status = 'open'").fetchone()[
         0

@@ -78,6 +78,27 @@ orders = Table(
     UniqueConstraint("run", "stage", "attempt", name="orders_of_run"),
 )
 
+# Orders that nobody could do; ``state`` is dead, replayed or discarded.
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("run", Text, ForeignKey("runs.id"), nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("capability", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("shipway", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("by", Text),
+    Column("reason", Text),
+    Column("resolved_at", Float),
+    UniqueConstraint("run", "stage", "attempt"),
+    Index("dead_letters_by_state", "state", "at"),
+)
+
 # What other processes ask of the engine that owns the state directory.
 commands = Table(
     "commands",

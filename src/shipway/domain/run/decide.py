@@ -10,6 +10,7 @@ from typing import Any
 from shipway.domain import retries
 from shipway.domain.pipeline import Pipeline, gather
 from shipway.domain.run import events as e
+from shipway.domain.run.dead import POISON
 from shipway.domain.run.draft import Draft
 from shipway.domain.run.evolve import begin
 from shipway.domain.run.redo import retry, rewind
@@ -168,7 +169,7 @@ def _interrupted(draft: Draft, given: e.Interrupted, stage: StageState) -> None:
     draft.emit(e.AttemptInterrupted(given.stage, given.attempt, given.why, given.suspect))
     if stage.interruptions + given.suspect >= MAX_INTERRUPTIONS:
         error = {
-            "code": "POISON",
+            "code": POISON,
             "category": "permanent",
             "recovery": "report",
             "message": f"its process died {MAX_INTERRUPTIONS} times while it worked on this stage",
@@ -203,13 +204,10 @@ def _failed(
     policy = draft.state.pipeline.stage(name).retries
     failures = draft.state.stages[name].failures + 1
     retry_at = None
-    if error.get("category") in RETRYABLE and retries.may_retry(policy, failures):
+    if error.get("category") in retries.RETRYABLE and retries.may_retry(policy, failures):
         chance = _chance(f"{draft.state.id}:{name}:{failures}")
         retry_at = draft.now + retries.delay(policy, failures, chance)
     draft.emit(e.AttemptFailed(name, attempt, error, retry_at, result, started_at))
-
-
-RETRYABLE = frozenset({"transient", "throttled", "dependency"})
 
 
 def _chance(seed: str) -> float:

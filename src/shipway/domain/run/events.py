@@ -324,11 +324,15 @@ class Resume:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Do again what failed or was cancelled, or everything from ``stage`` on."""
+    """Do again what failed or was cancelled, or everything from ``stage`` on.
+
+    With ``attempt`` only if that is still the stage's last one, and failed.
+    """
 
     by: str
     reason: str
     stage: str | None = None
+    attempt: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,9 +26,16 @@ def retry(draft: Draft, given: e.Retry) -> None:
         draft.ignore("Retry", "nothing in this run has failed or was cancelled")
     elif given.stage is not None and given.stage not in state.stages:
         draft.ignore("Retry", f"the pipeline has no stage {given.stage!r}")
+    elif given.attempt is not None and not _failed_there(state, given):
+        draft.ignore("Retry", "the stage has been done again since", given.stage, given.attempt)
     else:
         begin = failed if given.stage is None else [given.stage]
         _send_back(draft, given, begin, {})
+
+
+def _failed_there(state: RunState, given: e.Retry) -> bool:
+    stage = state.stages[given.stage or ""]
+    return stage.status is StageStatus.FAILED and stage.attempt == given.attempt
 
 
 def rewind(draft: Draft, given: e.Rewind) -> None:

@@ -8,9 +8,20 @@ from typing import Any
 from shipway.domain.conditions import holds, lookup
 from shipway.domain.pipeline import AskRule, Dependency, Stage, When, binding, digest
 from shipway.domain.run import events as e
+from shipway.domain.run.dead import ENDLESS
 from shipway.domain.run.draft import Draft
 from shipway.domain.run.state import AskState, RunState, StageState
 from shipway.domain.states import RunStatus, StageStatus
+
+#: A stage is not ordered more often, whatever the reason: questions, hand-backs, failures.
+MAX_ATTEMPTS = 100
+_ENDLESS_ERROR = {
+    "code": ENDLESS,
+    "category": "permanent",
+    "recovery": "report",
+    "message": f"it was ordered {MAX_ATTEMPTS} times and did not come to an end",
+    "hint": "the stage's attempts say why each ended: an agent may ask again and again",
+}
 
 
 def settle(draft: Draft) -> None:
@@ -78,6 +89,9 @@ def _start(draft: Draft, stage: Stage) -> bool:
     if before.status is StageStatus.INVALIDATED and _still_stands(state, stage):
         draft.emit(e.StageReinstated(stage.id))
         return True
+    if before.attempt >= MAX_ATTEMPTS and _endless(state, stage, before):
+        draft.emit(e.AttemptFailed(stage.id, before.attempt, _ENDLESS_ERROR, None))
+        return True
     if _has_room(state):
         attempt = before.attempt + 1
         due = draft.now + stage.timeout_s
@@ -85,6 +99,12 @@ def _start(draft: Draft, stage: Stage) -> bool:
     elif before.status is not StageStatus.READY:
         draft.emit(e.StageReadied(stage.id))
     return False
+
+
+def _endless(state: RunState, stage: Stage, before: StageState) -> bool:
+    """Whether it was ordered as often as it may be since it began, or since it was sent back."""
+    back = state.sent_back.get(stage.id)
+    return before.attempt - (0 if back is None else back.since) >= MAX_ATTEMPTS
 
 
 def _still_stands(state: RunState, stage: Stage) -> bool:
