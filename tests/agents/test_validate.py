@@ -68,7 +68,7 @@ def test_a_good_change_is_a_result_that_survives_the_wire(agent, commit, plan, m
     result = agent.perform(request, make_desk("validate", request, say=said.append))
     assert passed(result.report)
     assert ValidateResult.model_validate_json(result.model_dump_json()) == result
-    assert {"tests: pytest", "lint: ruff"} <= set(said)
+    assert {"running tests", "lint: ruff"} <= set(said)
 
 
 def test_a_bad_change_fails_with_its_evidence_and_what_to_type(
