@@ -106,6 +106,7 @@ class _Check:
             memory.surroundings(self.equipment.python, self.equipment.fence.policy),
             str(self.equipment.patience),
             [subject.base.tree, subject.head.tree, subject.message, self.asked.claim],
+            self.equipment.environments.day(subject.committed()),
             [policy.digest, quarantined, memory.directories(policy.holdout)],
             None if self.asked.policy is None else repr(policy),
         )

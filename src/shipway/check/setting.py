@@ -120,6 +120,7 @@ class Setting:
             environments=self.equipment.environments,
             work=self.work / "gates",
             message=subject.message,
+            day=self.equipment.environments.day(subject.committed()),
         )
 
     def _checkout(self, hub: Hub, name: Literal["base", "head"]) -> Workspace:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from shipway.errors import CommandError, RepositoryError, UsageError, ValidationError
@@ -58,6 +59,11 @@ class Subject:
         ).stdout  # fmt: skip
         return [os.fsdecode(path) for path in listed.split(b"\0") if path]
 
+    def committed(self) -> datetime:
+        """When the base was committed."""
+        said = git("log", "-1", "--format=%ct", self.base.commit, git_dir=self.store)
+        return datetime.fromtimestamp(int(text(said)), UTC)
+
     def read(self, path: str) -> bytes | None:
         """A file of the base, None when it has none there."""
         done = git(
@@ -89,7 +95,8 @@ def find(repository: Path, wanted: Wanted, place: Path) -> Subject:
 class _Finder:
     def __init__(self, repository: Path, place: Path) -> None:
         self.git_dir = git_directory(repository)
-        bare = text(git("rev-parse", "--is-bare-repository", git_dir=self.git_dir)) == "true"
+        # A git directory that is not called bare has no files to show either.
+        bare = text(git("rev-parse", "--is-inside-work-tree", cwd=repository)) != "true"
         self.bare = bare
         self.top = (
             self.git_dir

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,11 +17,11 @@ from shipway.gates.bench import Bench
 from shipway.gates.changes import Change
 from shipway.gates.declared import requirement_files
 from shipway.gates.installed import install
-from shipway.gates.look import candidate_environment
+from shipway.gates.look import candidate_environment, unreachable
 from shipway.gates.stack import Stack
 from shipway.gates.testing import brings_runner
 from shipway.gates.tools import runner_environment
-from shipway.workspace.environments import Environments
+from shipway.workspace.environments import Environment, Environments
 from shipway.workspace.fence import Fence
 from shipway.workspace.git import Hub
 
@@ -46,7 +46,8 @@ class Comparison:
     """Base and head, the change between them, the claim and the base's policy; safe in threads.
 
     ``claimed_by`` says where the claim comes from; ``work`` is a directory of ours; ``message`` is
-    what the head's own commits say, newest first.
+    what the head's own commits say, newest first; ``day`` is the one whose packages an old base
+    was written for, None for today's.
     """
 
     hub: Hub
@@ -59,6 +60,7 @@ class Comparison:
     environments: Environments
     work: Path
     message: str = ""
+    day: str | None = None
     _made: dict[str, Future[Any]] = field(default_factory=dict, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1), init=False)
@@ -174,11 +176,8 @@ class Comparison:
         if bench.project.stack != "python":
             return bench
         self.say(f"building the environment of the {side.name}")
-        place = bench.work / "environment"
-        place.mkdir(exist_ok=True)
         try:
-            files = requirement_files(bench.project, bench.tree, place)
-            built = self.environments.build(files, say=self.say, cancel=self.cancel)
+            built = self._environment(bench)
             runner = None
             if not brings_runner(built):
                 runner = runner_environment(self.environments, say=self.say, cancel=self.cancel)
@@ -187,6 +186,40 @@ class Comparison:
         except ShipwayError as error:
             return replace(bench, unbuilt=_explained(error))
         return replace(bench, candidate=built, runner=runner)
+
+    def _environment(self, bench: Bench) -> Environment:
+        """What the tree asks for; when that cannot be had any more, what comes next to it.
+
+        An old commit gets the packages of its day, since what came later may not go with it, and
+        one whose exact versions are gone gets the nearest there are. Raises the first way's error.
+        """
+        day = self.day
+        ways = [(day, False), *([(day, True), (None, False)] if day else []), (None, True)]
+        first: CommandError | None = None
+        for number, (before, loosened) in enumerate(ways):
+            place = bench.work / f"environment-{number}"
+            place.mkdir(exist_ok=True)
+            files = requirement_files(bench.project, bench.tree, place, loosened=loosened)
+            if before is not None:
+                files = [*files, *_runner_of_its_day(files, place)]
+            try:
+                return self.environments.build(
+                    files, before=before, say=self.say, cancel=self.cancel
+                )
+            except CommandError as error:
+                if self.cancel.is_set() or unreachable(error):
+                    raise
+                first = first or error
+        raise first or CommandError("the environment cannot be built")
+
+
+def _runner_of_its_day(files: Iterable[Path], place: Path) -> list[Path]:
+    """pytest and coverage as they were, unless a lock says already what there is."""
+    if any("--hash=" in path.read_text(encoding="utf-8") for path in files):
+        return []
+    path = place / "runner.txt"
+    path.write_text("pytest\ncoverage\n", encoding="utf-8")
+    return [path]
 
 
 def _explained(error: ShipwayError) -> ShipwayError:

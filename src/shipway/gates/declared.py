@@ -6,51 +6,82 @@ import ast
 import configparser
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from shipway.errors import RepositoryError
-from shipway.gates.candidate import GROUPS, dependencies
+from shipway.gates.candidate import GROUPS
 from shipway.gates.project import Project
+from shipway.gates.testers import told
 
 _LOCAL = re.compile(
     r"^(?:-e|--editable)?[ =]*(?:file:)?\.{1,2}(?:/\S*)?(?:\[(?P<extras>[^]]*)\])?\s*(?:[;#].*)?$"
 )
 _FILE = re.compile(r"^(?P<kind>-r|--requirement|-c|--constraint)[ =]*(?P<name>\S+)")
 _SIMPLE = re.compile(r"^[A-Za-z0-9][\w.-]*(\[[^]]*\])?\s*([<>=!~].*)?(;.*)?$")
-_EXTRA = re.compile(r"(?i)^(dev|develop|development|test|tests|testing)$")
+_EXTRA = re.compile(
+    r"(?i)^(dev|develop|developer|development|ci)$|(^|[-_])(unit)?tests?($|[-_])|^(testing|pytest)$"
+)
 DEPTH = 8
 
 
-def requirement_files(project: Project, tree: Path, place: Path) -> list[Path]:
+def requirement_files(
+    project: Project, tree: Path, place: Path, *, loosened: bool = False
+) -> list[Path]:
     """Files of ours that hold all that the project and its tests need, to build an environment from.
 
     The project itself is left out: its source is put on the path. Raises RepositoryError when a
-    file that is named is not there.
+    file that is named is not there. With ``loosened`` exact versions become any.
     """
     files, gathered = [], []
-    for number, name in enumerate(project.requirements):
+    said = told(tree)
+    named = list(project.requirements)
+    if any(word in name for name in named for word in GROUPS):
+        said.packages.clear()  # what testers install beside it has been said
+    else:
+        named += [one for one in said.files if one not in named]
+    for number, name in enumerate(named):
         lines = list(_expanded(tree, tree / name, 0, place))
         gathered += lines
-        files.append(_written(place / f"requirements-{number}.txt", lines))
-    if any("--hash=" in line for line in gathered):
+        files.append(_written(place / f"requirements-{number}.txt", lines, loosened=loosened))
+    if any("--hash=" in line for line in gathered) and not loosened:
         return files  # a lock is the whole of it
-    declared = sorted(set(needs(tree)))
-    if not any(_is_test_file(name) for name in project.requirements):
-        declared = sorted({*declared, *_tox(tree)})
-    if declared:
-        files.append(_written(place / "declared.txt", declared))
+    declared = {*needs(tree, said.extras), *said.packages}
+    known = {name_of(line) for line in gathered}
+    own = _normal(_own_name(tree, read_toml(tree / "pyproject.toml")))
+    wanted = sorted(
+        one for one in declared
+        if name_of(one) != own and (one not in said.packages or name_of(one) not in known)
+    )  # fmt: skip
+    if wanted:
+        files.append(_written(place / "declared.txt", wanted, loosened=loosened))
     return files
 
 
-def _written(path: Path, lines: list[str]) -> Path:
+def _written(path: Path, lines: list[str], *, loosened: bool = False) -> Path:
+    if loosened:
+        lines = [loose for line in lines if (loose := _loosened(line))]
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return path
 
 
-def _is_test_file(name: str) -> bool:
-    return any(word in name for word in GROUPS)
+def _loosened(line: str) -> str:
+    """A requirement that names one version asks for any; hashes and constraints go."""
+    if line.startswith("-"):
+        return ""
+    exact = re.match(r"^([A-Za-z0-9][\w.-]*(?:\[[^]]*\])?)\s*={2,3}[^;]*(;.*)?$", line)
+    said = re.split(r"\s+--hash=", line)[0]
+    return f"{exact[1]} {_marker(exact[2])}".strip() if exact else said
+
+
+def _marker(text: str | None) -> str:
+    return re.split(r"\s+--hash=", text)[0] if text else ""
+
+
+def name_of(requirement: str) -> str:
+    """The package that a requirement names, as packages are compared."""
+    return _normal(re.split(r"[\s\[<>=!~;@]", requirement.strip(), maxsplit=1)[0])
 
 
 def _expanded(tree: Path, path: Path, depth: int, place: Path) -> Iterator[str]:
@@ -75,18 +106,72 @@ def _expanded(tree: Path, path: Path, depth: int, place: Path) -> Iterator[str]:
             narrowing = _written(place / f"constraints-{Path(other['name']).name}", list(lines))
             yield f"-c {narrowing.name}"
         elif said and not said.startswith("#") and _LOCAL.match(said) is None:
-            yield said
+            yield from _fetched(said)
+
+
+def _fetched(said: str) -> list[str]:
+    """A requirement on a repository becomes one on the package: only an index can be reached."""
+    if "://" not in said or said.startswith(("--index", "--extra-index", "-i ", "--find", "-f ")):
+        return [said]
+    named = re.match(r"^([A-Za-z0-9][\w.-]*(?:\[[^]]*\])?)\s*@", said)
+    egg = re.search(r"#(?:.*&)?egg=([A-Za-z0-9][\w.-]*(?:\[[^]]*\])?)", said)
+    found = named or egg
+    return [found[1]] if found else []
 
 
 # -- declarations -----------------------------------------------------------------------------
 
 
-def needs(tree: Path) -> list[str]:
-    """What the project's metadata asks for, to run and to be tested."""
+def needs(tree: Path, extras: Iterable[str] = ()) -> list[str]:
+    """What the project's metadata asks for, to run and to be tested; ``extras`` are asked for by name.
+
+    An extra of the project that another one names counts along with it.
+    """
     table = read_toml(tree / "pyproject.toml")
-    found = [*dependencies(table), *_poetry(table), *_setup_cfg(tree), *_setup_py(tree)]
-    name = _normal(_own_name(tree, table))
-    return [one for one in found if _normal(re.split(r"[\s\[<>=!~;@]", one, maxsplit=1)[0]) != name]
+    always, optional = _declarations(tree, table)
+    own = _normal(_own_name(tree, table))
+    asked = [*extras, *(name for name in optional if _EXTRA.search(name))]
+    found, done = list(always), set()
+    while asked:
+        name = _normal(asked.pop())
+        if name in done:
+            continue
+        done.add(name)
+        for one in optional.get(name, []):
+            found.append(one)
+            if name_of(one) == own:
+                asked += re.findall(r"[\w.-]+", one.partition("[")[2].partition("]")[0])
+    return [fetched for one in found if name_of(one) != own for fetched in _fetched(one)]
+
+
+def _declarations(tree: Path, table: dict[str, Any]) -> tuple[list[str], dict[str, list[str]]]:
+    """What is needed anyway, and what under a name: extras and dependency groups together."""
+    project, given, ini = table_of(table.get("project")), setup_call(tree), tree / "setup.cfg"
+    always = [*_texts(project.get("dependencies")), *_poetry(table), *_setup_cfg(ini)]
+    always += [
+        one for name in ("install_requires", "tests_require") for one in _texts(given.get(name))
+    ]
+    optional: dict[str, list[str]] = {}
+    extras = [
+        *table_of(project.get("optional-dependencies")).items(),
+        *table_of(table_of(table_of(table.get("tool")).get("pdm")).get("dev-dependencies")).items(),
+        *table_of(given.get("extras_require")).items(), *_setup_cfg_extras(ini),
+    ]  # fmt: skip
+    for name, said in extras:
+        optional.setdefault(_normal(str(name)), []).extend(_texts(said))
+    groups = table_of(table.get("dependency-groups"))
+    for name in groups:
+        optional.setdefault(_normal(name), []).extend(_group(groups, name, 0))
+    return always, optional
+
+
+def _group(groups: dict[str, Any], name: str, depth: int) -> list[str]:
+    """A dependency group with those that it includes."""
+    found = _texts(groups.get(name))
+    for one in groups.get(name) or [] if depth < DEPTH else []:
+        if isinstance(one, dict) and isinstance(one.get("include-group"), str):
+            found += _group(groups, one["include-group"], depth + 1)
+    return found
 
 
 def _own_name(tree: Path, table: dict[str, Any]) -> str:
@@ -127,7 +212,7 @@ def _poetry(table: dict[str, Any]) -> Iterator[str]:
     groups += [
         table_of(table_of(group).get("dependencies"))
         for name, group in table_of(poetry.get("group")).items()
-        if _EXTRA.match(name)
+        if _EXTRA.search(name)
     ]
     for group in groups:
         for name, said in group.items():
@@ -152,29 +237,23 @@ def _range(version: str) -> str:
     return f">={found[2]},<{above}"
 
 
-def _setup_cfg(tree: Path) -> Iterator[str]:
-    parser = read_ini(tree / "setup.cfg")
-    if parser.has_section("options"):
-        for name in ("install_requires", "tests_require"):
+def _setup_cfg(path: Path) -> Iterator[str]:
+    parser = read_ini(path)
+    for name in ("install_requires", "tests_require"):
+        if parser.has_section("options"):
             yield from _lines(parser.get("options", name, fallback=""))
-    if parser.has_section("options.extras_require"):
-        for name, said in parser.items("options.extras_require"):
-            if _EXTRA.match(name):
-                yield from _lines(said)
+
+
+def _setup_cfg_extras(path: Path) -> list[tuple[str, list[str]]]:
+    parser = read_ini(path)
+    section = "options.extras_require"
+    if not parser.has_section(section):
+        return []
+    return [(name, _lines(said)) for name, said in parser.items(section)]
 
 
 def _lines(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if _SIMPLE.match(line.strip())]
-
-
-def _setup_py(tree: Path) -> Iterator[str]:
-    """The literal lists of a ``setup()`` call."""
-    given = setup_call(tree)
-    for name in ("install_requires", "tests_require"):
-        yield from _texts(given.get(name))
-    for name, said in table_of(given.get("extras_require")).items():
-        if _EXTRA.match(str(name)):
-            yield from _texts(said)
 
 
 def _texts(value: Any) -> list[str]:
@@ -216,11 +295,3 @@ def _literal(node: ast.expr, names: dict[str, ast.expr]) -> Any:
         return ast.literal_eval(node)
     except (ValueError, TypeError, RecursionError):
         return None
-
-
-def _tox(tree: Path) -> list[str]:
-    """The plain dependencies of tox's own test environment, where nothing else names any."""
-    parser = read_ini(tree / "tox.ini")
-    return (
-        _lines(parser.get("testenv", "deps", fallback="")) if parser.has_section("testenv") else []
-    )

@@ -22,7 +22,7 @@ class Project:
 
     ``made`` is True for a project that Shipway scaffolded: every gate applies to it, and every
     finding counts. For a change only findings that are not on the base count. ``sources`` are the
-    Python files that are no tests.
+    Python files that are no tests. ``ruff_isolated`` leaves the project's ruff configuration aside.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Project:
     test: tuple[str, ...] | None = None
     types: tuple[str, ...] | None = None
     has_ruff: bool = False
+    ruff_isolated: bool = False
     has_mypy: bool = False
     mypy_targets: bool = False
     mypy_plugins: bool = False

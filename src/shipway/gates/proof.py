@@ -95,6 +95,12 @@ def _decide(
     if not proof.ran:
         said = f"the {claim} is not proven: no test belongs to it"
     found = evidence(comparison.head.bench, record, Verdict.FAIL, said, reading)
+    if proof.ran and parts(comparison).source and parts(comparison).tests:
+        ask = (
+            f"the tests that come with the {claim} pass without it too, in this environment: is "
+            "what they show new, or does it need another platform or version to fail?"
+        )
+        return found.model_copy(update={"ask": ask})
     if comparison.claimed_by != "default":
         return found
     ask = (

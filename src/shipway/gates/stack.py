@@ -15,9 +15,14 @@ from shipway.contracts.change_plan import Command
 _MARKS = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "tox.ini", "Pipfile")
 _OTHERS = ("package.json", "go.mod", "Cargo.toml", "pom.xml", "build.gradle", "CMakeLists.txt")
 _DEVELOPMENT = (
-    "requirements-dev.txt", "requirements_dev.txt", "dev-requirements.txt", "requirements/dev.txt",
-    "requirements-test.txt", "requirements_test.txt", "test-requirements.txt",
-    "requirements/test.txt", "requirements/tests.txt",
+    "requirements-dev.txt", "requirements_dev.txt", "dev-requirements.txt", "dev_requirements.txt",
+    "requirements.dev.txt", "requirements/dev.txt", "requirements/development.txt",
+    "requirements-test.txt", "requirements_test.txt", "test-requirements.txt", "requirements.test.txt",
+    "test_requirements.txt", "requirements-tests.txt", "requirements_tests.txt",
+    "requirements-testing.txt", "requirements/test.txt", "requirements/tests.txt",
+    "requirements/testing.txt", "requirements/pytest.txt", "requirements/ci.txt",
+    "tests/requirements.txt", "test/requirements.txt", "requirements/tests.in",
+    "requirements/test.in", "requirements/dev.in",
 )  # fmt: skip
 _RUNTIME = (
     "requirements.txt", "requirements/base.txt", "requirements/runtime.txt",
@@ -177,6 +182,9 @@ def _requirements(tree: Tree) -> list[str]:
     """The files that an environment for the tests is built from."""
     development = next((name for name in _DEVELOPMENT if tree.has(name)), None)
     runtime = next((name for name in _RUNTIME if tree.has(name)), None)
+    testing = next((name for name in _DEVELOPMENT if "test" in name and tree.has(name)), None)
+    if development and "test" not in development and testing and not _pins(tree, development):
+        return [name for name in (runtime, development, testing) if name is not None]
     found = [name for name in (runtime, development) if name is not None]
     if development and runtime and _includes(tree.text(development), runtime):
         return [development]
@@ -188,6 +196,13 @@ def _requirements(tree: Tree) -> list[str]:
 def _includes(text: str, other: str) -> bool:
     name = re.escape(Path(other).name)
     return bool(re.search(rf"(?m)^\s*(?:-r|--requirement)[ =]\s*\S*{name}\b", text))
+
+
+def _pins(tree: Tree, name: str) -> bool:
+    """Whether the file is the whole of it: it locks, or takes others in."""
+    return _hashed(tree, name) or bool(
+        re.search(r"(?m)^\s*(?:-r|--requirement)\b", tree.text(name))
+    )
 
 
 def _hashed(tree: Tree, name: str) -> bool:

@@ -123,17 +123,41 @@ def _judge_changed(gate: str) -> Callable[[Comparison], GateEvidence]:
 
 def _lint(comparison: Comparison) -> GateEvidence:
     head, base = comparison.head.bench, comparison.base.bench
-    seen = static.judge("lint", head, base, comparison.renamed())
+    seen = static.judge("lint", head, base, comparison.renamed(), held_to=False)
+    if seen.verdict is Verdict.ERROR and _unusable(comparison):
+        return _lint_by_default(comparison)
     if head.project.has_ruff or base.project.has_ruff:
         return seen
     return soften(seen, _style, "the project does not use ruff")
+
+
+def _unusable(comparison: Comparison) -> bool:
+    """Whether the base's own configuration is one that this ruff does not read."""
+    base = comparison.apart(comparison.base.bench)
+    return static.judge("lint", base, None).verdict is Verdict.ERROR
+
+
+def _lint_by_default(comparison: Comparison) -> GateEvidence:
+    """A configuration written for another ruff says nothing here; broken syntax and names still do."""
+    head, base = (
+        replace(bench, project=replace(bench.project, ruff_isolated=True))
+        for bench in (
+            comparison.apart(comparison.head.bench), comparison.apart(comparison.base.bench),
+        )
+    )  # fmt: skip
+    seen = static.judge("lint", head, base, comparison.renamed(), held_to=False)
+    why = "the project's configuration is for another ruff"
+    seen = soften(seen, _style, why)
+    return seen.model_copy(update={"summary": f"{seen.summary} ({why})"})
 
 
 def _types(comparison: Comparison) -> GateEvidence:
     """Both sides in the head's environment: what it installs is not what is compared."""
     head = comparison.prepared(comparison.head)
     base = replace(comparison.base.bench, candidate=head.candidate, unbuilt=head.unbuilt)
-    return static.judge("types", comparison.apart(head), base, comparison.renamed())
+    return static.judge(
+        "types", comparison.apart(head), base, comparison.renamed(), held_to=False
+    )  # fmt: skip
 
 
 GATES = (

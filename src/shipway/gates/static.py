@@ -18,11 +18,13 @@ RUNNERS: dict[str, ModuleType] = {one.GATE: one for one in (ruff, mypy, bandit, 
 
 
 def judge(
-    gate: str, bench: Bench, base: Bench | None, renamed: Mapping[str, str] | None = None
-) -> GateEvidence:
+    gate: str, bench: Bench, base: Bench | None, renamed: Mapping[str, str] | None = None,
+    *, held_to: bool = True,
+) -> GateEvidence:  # fmt: skip
     """Run the gate's tool on the tree, and on the base when there is something to excuse.
 
-    ``renamed`` maps paths of the base to those of the tree.
+    ``renamed`` maps paths of the base to those of the tree. With ``held_to`` False a rule that the
+    base breaks as well only informs: in this version of the tool nobody holds the project to it.
     """
     runner = RUNNERS[gate]
     record = Record(gate, runner.TOOL)
@@ -37,12 +39,13 @@ def judge(
         return evidence(bench, record, Verdict.ERROR, f"{runner.TOOL}: {error}")
     if not seen.reading.findings or base is None:
         return _decide(bench, record, seen.reading, 0)
-    return _against(gate, bench, record, seen, base, renamed or {})
+    return _against(gate, bench, record, seen, base, renamed or {}, held_to=held_to)
 
 
 def _against(
-    gate: str, bench: Bench, record: Record, seen: Look, base: Bench, renamed: Mapping[str, str]
-) -> GateEvidence:
+    gate: str, bench: Bench, record: Record, seen: Look, base: Bench, renamed: Mapping[str, str],
+    *, held_to: bool,
+) -> GateEvidence:  # fmt: skip
     """The verdict on what the base does not have; a base that cannot be judged excuses nothing."""
     runner = RUNNERS[gate]
     try:
@@ -52,6 +55,12 @@ def _against(
         return _decide(bench, record, seen.reading, 0)
     record.inputs["base"] = base.tree_id
     fresh, known = split(bench.tree, seen, base.tree, before, renamed)
+    if not held_to:
+        broken = {one.rule for one in before.reading.findings}
+        fresh = [
+            one.model_copy(update={"severity": "warning"}) if one.rule in broken else one
+            for one in fresh
+        ]
     reading = replace(
         seen.reading,
         findings=fresh,

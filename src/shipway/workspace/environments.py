@@ -13,15 +13,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from shipway.errors import CommandError, ResourceError
-from shipway.workspace import pipsettings, requirements
+from shipway.workspace import dated, pipsettings, requirements
 from shipway.workspace.fence import Command, Fence, Finished, Limits
 from shipway.workspace.requirements import Requirements
 
 _KIND = "venv-1"
 _LIMITS = Limits(seconds=900, disk_mb=8192, file_mb=4096, processes=256, tmp_mb=2048)
+# Old sources may be built for long: then what is there today has to do.
+_DATED = Limits(seconds=300, disk_mb=8192, file_mb=4096, processes=256, tmp_mb=2048)
 _POLL_S = 0.1
 _UNUSED_S = 30 * 24 * 3600.0
 _ASK = """
@@ -32,6 +35,8 @@ try:
     print(version("pip").partition(".")[0])
 except PackageNotFoundError:
     print(0)
+print(sys.version_info[0])
+print(sys.version_info[1])
 """
 _PIP_THAT_INSTALLS_ELSEWHERE = 23  # knows --python: the environment needs no pip of its own
 
@@ -69,22 +74,25 @@ class Environments:
         self._fence = fence
         self._python = python
         self._facts: str | None = None
+        self._version = (0, 0)
         self._has_pip = False
 
     def build(
         self,
         files: Sequence[Path],
         *,
+        before: str | None = None,
         say: Say | None = None,
         cancel: threading.Event | None = None,
     ) -> Environment:
         """An environment with all that the files ask for; from the cache when it was built before.
 
-        Raises CommandError with the end of pip's output when it cannot be built, ResourceError on
-        a full disk, RepositoryError or UnimplementedError for files that cannot be followed.
+        With ``before``, a day, packages are taken as they were then. Raises CommandError with the
+        end of the installer's output when it cannot be built, ResourceError on a full disk,
+        RepositoryError or UnimplementedError for files that cannot be followed.
         """
         wanted = [requirements.read(path) for path in files]
-        digest = self._digest(wanted)
+        digest = self._digest(wanted, before)
         environment = Environment(self._root / digest[:24], digest)
         done = environment.path.with_suffix(".ready")
         if self._is_ready(environment, done):
@@ -95,11 +103,17 @@ class Environments:
                 self._drop_unused()
                 done.unlink(missing_ok=True)
                 _remove(environment.path)
-                self._make(environment, wanted, say, cancel)
+                self._make(environment, wanted, before, say, cancel)
                 done.write_text(f"{digest}\n")
         return environment
 
-    def _digest(self, wanted: list[Requirements]) -> str:
+    def day(self, committed: datetime) -> str | None:
+        """The day whose packages a commit was written for; None when today's will do."""
+        self._ask()
+        return dated.day(committed, self._version, datetime.now(UTC))
+
+    def _ask(self) -> str:
+        """What our Python says of itself."""
         if self._facts is None:
             asked = subprocess.run(
                 [self._python, "-I", "-c", _ASK],
@@ -110,9 +124,14 @@ class Environments:
                     f"{self._python} does not run",
                     hint="set SHIPWAY_PYTHON to a Python 3.11 or newer",
                 )
-            self._facts, pip = asked.stdout.splitlines()
+            facts, pip, major, minor = asked.stdout.splitlines()
+            self._version = int(major), int(minor)
             self._has_pip = int(pip) >= _PIP_THAT_INSTALLS_ELSEWHERE
-        parts = [_KIND, self._facts]
+            self._facts = facts
+        return self._facts
+
+    def _digest(self, wanted: list[Requirements], before: str | None) -> str:
+        parts = [_KIND, self._ask(), *([] if before is None else [before])]
         parts += [text for one in wanted for text in (one.text, one.constraints)]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
@@ -129,6 +148,7 @@ class Environments:
         self,
         environment: Environment,
         wanted: list[Requirements],
+        before: str | None,
         say: Say | None,
         cancel: threading.Event | None,
     ) -> None:
@@ -142,7 +162,9 @@ class Environments:
         # Files with hashes first, on their own: pip takes them for all files of a call or for none.
         for hashed in (True, False):
             group = [one for one in wanted if one.hashed is hashed and one.text]
-            if group:
+            if group and before is not None and not hashed:
+                self._install_dated(environment, group, before, tell, cancel)
+            elif group:
                 self._install(environment, group, tell, cancel)
         shutil.rmtree(path / ".shipway")
 
@@ -165,6 +187,33 @@ class Environments:
                 argv += ["-c", str(_written(inputs / f"{number}-constraints.txt", one.constraints))]
         self._run(argv, environment, tell, cancel, cached=group[0].hashed)
 
+    def _install_dated(
+        self,
+        environment: Environment,
+        group: list[Requirements],
+        before: str,
+        tell: Say,
+        cancel: threading.Event | None,
+    ) -> None:
+        """By an installer that knows when each package came out; nothing of it is kept."""
+        installer = self.build([dated.LOCK], say=tell, cancel=cancel)
+        inputs = environment.path / ".shipway"
+        inputs.mkdir(exist_ok=True)
+        files = [
+            dated.Files(
+                _written(inputs / f"{number}.txt", one.text),
+                _written(inputs / f"{number}-constraints.txt", one.constraints)
+                if one.constraints
+                else None,
+            )
+            for number, one in enumerate(group)
+        ]
+        tell(f"installing packages as they were on {before}")
+        argv = dated.command(installer.bin("uv"), environment.python, files, before)
+        configuration = pipsettings.configuration()
+        variables = dated.environment(inputs, pipsettings.environment(), configuration)
+        self._fenced(argv, environment, variables, configuration, tell, cancel, limits=_DATED)
+
     def _run(
         self,
         argv: list[str],
@@ -185,6 +234,20 @@ class Environments:
             variables["PIP_CACHE_DIR"] = str(self._downloads)
         else:
             variables["PIP_NO_CACHE_DIR"] = "1"
+        self._fenced(argv, environment, variables, configuration, tell, cancel, cached=cached)
+
+    def _fenced(
+        self,
+        argv: list[str],
+        environment: Environment,
+        variables: dict[str, str],
+        configuration: str,
+        tell: Say,
+        cancel: threading.Event | None,
+        *,
+        cached: bool = False,
+        limits: Limits = _LIMITS,
+    ) -> None:
         done = self._fence.run(
             Command(
                 tuple(argv),
@@ -193,7 +256,7 @@ class Environments:
                 readable=tuple(pipsettings.readable(variables, configuration)),
                 env=variables,
                 network=True,
-                limits=_LIMITS,
+                limits=limits,
             ),
             cancel=cancel,
             on_line=lambda line: _progress(line, tell),
@@ -255,8 +318,14 @@ def _failure(done: Finished) -> CommandError | ResourceError:
     tail = done.tail()
     if "No space left on device" in tail:
         return ResourceError("the disk is full while an environment is built", hint="make room")
-    said = [line for line in tail.splitlines() if line.startswith("ERROR:")]
-    reason = said[-1].removeprefix("ERROR:").strip() if said else f"the command {done.why()}"
+    said = [
+        line
+        for line in map(str.strip, tail.splitlines())
+        if line.startswith(("ERROR:", "error:", "╰─▶"))
+    ]
+    reason = f"the command {done.why()}"
+    if said:
+        reason = said[-1].removeprefix("ERROR:").removeprefix("error:").removeprefix("╰─▶").strip()
     return CommandError(
         f"the Python environment cannot be built: {reason}",
         hint="see that pip can install these requirements here: pip install -r FILE",

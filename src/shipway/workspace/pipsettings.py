@@ -46,20 +46,50 @@ def configuration() -> str:
     return text.getvalue()
 
 
+def value(name: str, variables: Mapping[str, str], configuration: str) -> str:
+    """One of pip's settings, by its name in a configuration file: the variable wins, as for pip."""
+    said = variables.get("PIP_" + name.upper().replace("-", "_"))
+    if said:
+        return said
+    for one in (_parsed(configuration), _machine()):
+        for section in ("install", "global"):
+            if one.has_option(section, name):
+                return one.get(section, name)
+    return ""
+
+
+def indexes(variables: Mapping[str, str], configuration: str) -> tuple[str, list[str]]:
+    """The index that packages come from, "" for the usual one, and others that are reached by HTTP."""
+    others = value("extra-index-url", variables, configuration).split()
+    return (
+        value("index-url", variables, configuration),
+        [one for one in others if one.startswith(("http://", "https://"))],
+    )
+
+
 def readable(variables: Mapping[str, str], configuration: str) -> list[Path]:
     """The files and directories that these settings name, such as places with wheels."""
     return sorted({path for path in _named(variables, configuration) if path.exists()})
 
 
 def _named(variables: Mapping[str, str], configuration: str) -> Iterator[Path]:
-    parser = configparser.RawConfigParser(strict=False)
-    parser.read_string(configuration)
-    machine = configparser.RawConfigParser(strict=False)
-    machine.read("/etc/pip.conf", encoding="utf-8")
     values = list(variables.values())
-    for one in (parser, machine):
+    for one in (_parsed(configuration), _machine()):
         values += [value for section in one.sections() for _, value in one.items(section)]
     for word in (word for value in values for word in value.split()):
         path = Path(unquote(word[7:]) if word.startswith("file://") else word).expanduser()
         if path.is_absolute() and len(path.parts) > 2:
             yield path
+
+
+def _parsed(configuration: str) -> configparser.RawConfigParser:
+    parser = configparser.RawConfigParser(strict=False)
+    parser.read_string(configuration)
+    return parser
+
+
+def _machine() -> configparser.RawConfigParser:
+    """The machine's own files, wherever pip looks for them."""
+    machine = configparser.RawConfigParser(strict=False)
+    machine.read(["/etc/xdg/pip/pip.conf", "/etc/pip.conf"], encoding="utf-8")
+    return machine

@@ -19,9 +19,10 @@ def look(bench: Bench, record: Record) -> Look:
     tool = str(bench.tools.bin("ruff"))
     record.version = version(bench, [tool], place)
     record.inputs.update(configuration(bench, CONFIGURATION))
-    shown = bench.run([tool, "check", "--no-cache", "--show-files", "."], writable=place)
+    check = [tool, "check", "--no-cache", *(["--isolated"] if bench.project.ruff_isolated else [])]
+    shown = bench.run([*check, "--show-files", "."], writable=place)
     check_ended(shown, frozenset({0}))
-    record.command = [tool, "check", "--no-cache", "--output-format", "json", "."]
+    record.command = [*check, "--output-format", "json", "."]
     record.reproduce = f"ruff=={record.version}: ruff check ."
     finished = record.finished = bench.run(record.command, writable=place)
     check_ended(finished, ENDS)

@@ -1,0 +1,144 @@
+"""What tox, nox and hatch would install to test a project: read from their files, never by running them."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+_TEST_ENVIRONMENT = re.compile(r"(?i)^(testenv|py[\d.]*|tests?|pytest|unit|coverage)\b|\btests?\b")
+_FILE = re.compile(r"^(?:-r|--requirement)[ =]*(?P<name>\S+)$")
+_CONDITION = re.compile(r"^(?:[\w.,!{}-]+\s*:\s+)")
+_OWN = re.compile(r"^(?:-e\s*)?\.(?:\[(?P<extras>[^]]*)\])?$")
+_NAMED = re.compile(r"^[A-Za-z0-9][\w.-]*(\[[^]]*\])?\s*([<>=!~@;].*)?$")
+
+
+@dataclass(slots=True)
+class Told:
+    """Packages, requirement files, and extras and groups of the project's own."""
+
+    packages: list[str] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
+    extras: list[str] = field(default_factory=list)
+
+    def take(self, word: str) -> None:
+        """One thing that a tool would hand to pip."""
+        said = word.strip().replace("{toxinidir}/", "").replace("{tox_root}/", "")
+        file, own = _FILE.match(said), _OWN.match(said)
+        if file is not None:
+            self.files.append(file["name"].removeprefix("./"))
+        elif own is not None:
+            self.extras += re.findall(r"[\w.-]+", own["extras"] or "")
+        elif _NAMED.match(said) and "{" not in said:
+            self.packages.append(said)
+
+
+def told(tree: Path) -> Told:
+    """All of it together."""
+    found = Told()
+    table = _toml(tree / "pyproject.toml")
+    tool = _table(table.get("tool"))
+    legacy = _table(tool.get("tox")).get("legacy_tox_ini")
+    for text in (_text(tree / "tox.ini"), legacy if isinstance(legacy, str) else ""):
+        _tox(_ini(text), found)
+    _tox_table(_table(tool.get("tox")) or _toml(tree / "tox.toml"), found)
+    for name, one in _table(_table(tool.get("hatch")).get("envs")).items():
+        if name == "default" or _TEST_ENVIRONMENT.search(name):
+            settings = _table(one)
+            for word in _words(settings.get("dependencies")):
+                found.take(word)
+            for word in _words(settings.get("extra-dependencies")):
+                found.take(word)
+            found.extras += _words(settings.get("features"))
+    _nox(_text(tree / "noxfile.py"), found)
+    found.files = [name for name in dict.fromkeys(found.files) if (tree / name).is_file()]
+    return found
+
+
+def _tox(parser: configparser.RawConfigParser, found: Told) -> None:
+    for section in parser.sections():
+        name = section.removeprefix("testenv:")
+        if not section.startswith("testenv") or not _TEST_ENVIRONMENT.search(name):
+            continue
+        for line in parser.get(section, "deps", fallback="").splitlines():
+            found.take(_CONDITION.sub("", line.strip()))
+        for key in ("extras", "dependency_groups"):
+            found.extras += re.findall(r"[\w.-]+", parser.get(section, key, fallback=""))
+
+
+def _tox_table(tox: dict[str, Any], found: Told) -> None:
+    """tox's own TOML."""
+    environments = _table(tox.get("env"))
+    chosen = [one for name, one in environments.items() if _TEST_ENVIRONMENT.search(name)]
+    for one in (_table(tox.get("env_run_base")), *map(_table, chosen)):
+        for word in _words(one.get("deps")):
+            found.take(word)
+        found.extras += [*_words(one.get("extras")), *_words(one.get("dependency_groups"))]
+
+
+def _nox(text: str, found: Told) -> None:
+    """Literal ``session.install(...)`` calls of sessions that test."""
+    try:
+        module = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError):
+        return
+    for node in module.body:
+        if isinstance(node, ast.FunctionDef) and _TEST_ENVIRONMENT.search(node.name):
+            for call in ast.walk(node):
+                if isinstance(call, ast.Call) and ast.unparse(call.func).endswith(".install"):
+                    _install(list(_literals(call)), found)
+
+
+def _literals(call: ast.Call) -> Iterator[str]:
+    for one in call.args:
+        if isinstance(one, ast.Constant) and isinstance(one.value, str):
+            yield one.value
+
+
+def _install(words: list[str], found: Told) -> None:
+    given = iter(words)
+    for word in given:
+        if word in {"-r", "--requirement"}:
+            found.take(f"-r {next(given, '')}")
+        elif word in {"-e", "--editable", "--group"}:
+            following = next(given, "")
+            found.take(following) if word != "--group" else found.extras.append(following)
+        elif word in {"-c", "--constraint"}:
+            next(given, "")
+        else:
+            found.take(word)
+
+
+def _words(value: Any) -> list[str]:
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
+
+
+def _table(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(path: Path) -> str:
+    if path.is_symlink() or not path.is_file():
+        return ""
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
+def _ini(text: str) -> configparser.RawConfigParser:
+    parser = configparser.RawConfigParser(strict=False)
+    try:
+        parser.read_string(text)
+    except configparser.Error:
+        parser.clear()
+    return parser
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(_text(path))
+    except ValueError:
+        return {}

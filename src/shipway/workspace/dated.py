@@ -1,0 +1,71 @@
+"""Installs packages as they were on a day: what an old commit was written for, not what came since."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from shipway.workspace import pipsettings
+
+LOCK = Path(__file__).with_name("installer.txt")
+# When each Python came out; packages for it came in the months after.
+_RELEASED = {
+    (3, 8): date(2019, 10, 14), (3, 9): date(2020, 10, 5), (3, 10): date(2021, 10, 4),
+    (3, 11): date(2022, 10, 24), (3, 12): date(2023, 10, 2), (3, 13): date(2024, 10, 7),
+    (3, 14): date(2025, 10, 7),
+}  # fmt: skip
+_RIPE = timedelta(days=270)
+_OLD = timedelta(days=60)
+_AFTER = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """One requirement file and the constraints that go with it, both written out by us."""
+
+    requirements: Path
+    constraints: Path | None = None
+
+
+def day(committed: datetime, python: tuple[int, int], now: datetime) -> str | None:
+    """The last day whose packages count for a commit; None for one that is not old.
+
+    No day lies before packages for this Python were there.
+    """
+    if now - committed < _OLD:
+        return None
+    wanted = committed.astimezone(UTC).date() + _AFTER
+    released = _RELEASED.get(python)
+    ripe = wanted if released is None else max(wanted, released + _RIPE)
+    return ripe.isoformat() if ripe < now.date() else None
+
+
+def command(uv: Path, python: Path, files: Sequence[Files], before: str) -> list[str]:
+    """The installer's command line."""
+    argv = [str(uv), "pip", "install", "--python", str(python), "--exclude-newer", before]
+    argv += ["--no-config", "--no-progress", "--index-strategy", "unsafe-best-match"]
+    for one in files:
+        argv += ["-r", str(one.requirements)]
+        if one.constraints is not None:
+            argv += ["-c", str(one.constraints)]
+    return argv
+
+
+def environment(scratch: Path, pip: dict[str, str], configuration: str) -> dict[str, str]:
+    """pip's own settings in the installer's words; packages without a date are left aside."""
+    found = dict(pip)
+    index, others = pipsettings.indexes(pip, configuration)
+    if index:
+        found["UV_DEFAULT_INDEX"] = index
+    if others:
+        found["UV_INDEX"] = " ".join(others)
+    certificates = pipsettings.value("cert", pip, configuration)
+    if certificates:
+        found["SSL_CERT_FILE"] = certificates
+    return found | {
+        "UV_CACHE_DIR": str(scratch / "cache"),
+        "UV_PYTHON_DOWNLOADS": "never",
+        "UV_HTTP_TIMEOUT": "120",
+    }
