@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
 from typing import Any, get_args
 
@@ -32,7 +31,8 @@ def check_request(contract: Contract, task: Task) -> BaseModel:
 
 def check_result(contract: Contract, result: Any, artifacts: Artifacts) -> dict[str, Any]:
     """The result as plain data, once it fits and every file it names is there; raises ContractError."""
-    if not isinstance(result, contract.result):
+    # Asked of the exact type first: the other question walks through the model's metaclass.
+    if type(result) is not contract.result and not isinstance(result, contract.result):
         raise ContractError(
             f"{contract.capability} returned {type(result).__name__} and not a "
             f"{contract.result.__name__}"
@@ -52,26 +52,35 @@ def check_result(contract: Contract, result: Any, artifacts: Artifacts) -> dict[
     return plain
 
 
-def references(value: Any) -> Iterator[ArtifactRef]:
+def references(value: Any) -> list[ArtifactRef]:
     """Every artifact that a model refers to, at any depth."""
-    if isinstance(value, ArtifactRef):
-        yield value
-    elif isinstance(value, BaseModel):
-        for name in _leading_to_artifacts(type(value)):
-            yield from references(getattr(value, name))
-    elif isinstance(value, list | tuple):
+    found: list[ArtifactRef] = []
+    _gather(value, found)
+    return found
+
+
+def _gather(value: Any, found: list[ArtifactRef]) -> None:
+    kind = type(value)
+    if kind is ArtifactRef:
+        found.append(value)
+    elif kind is list or kind is tuple:
         for item in value:
-            yield from references(item)
-    elif isinstance(value, dict):
+            _gather(item, found)
+    elif kind is dict:
         for item in value.values():
-            yield from references(item)
+            _gather(item, found)
+    else:
+        for name in _leading_to_artifacts(kind):
+            _gather(getattr(value, name), found)
 
 
 @cache
-def _leading_to_artifacts(model: type[BaseModel]) -> tuple[str, ...]:
-    """The fields that can hold an artifact; the others need not be walked."""
+def _leading_to_artifacts(kind: type[Any]) -> tuple[str, ...]:
+    """The fields of a model that can hold an artifact; nothing else need be walked."""
+    if not issubclass(kind, BaseModel):
+        return ()
     return tuple(
-        name for name, field in model.model_fields.items() if _can_hold(field.annotation, {model})
+        name for name, field in kind.model_fields.items() if _can_hold(field.annotation, {kind})
     )
 
 
