@@ -20,6 +20,7 @@ from shipway.contracts.evidence import GateReport
 from shipway.contracts.model import Model
 from shipway.contracts.registry import Contract
 from shipway.domain.pipeline import Dependency, InputRef, Pipeline, Stage
+from shipway.domain.run.events import RunEnded
 from shipway.engine.advance import Committed
 from shipway.engine.engine import Engine
 from shipway.engine.ids import run_id
@@ -169,7 +170,8 @@ class Heart:
     def _observe(self, results: list[Committed]) -> None:
         at = time.perf_counter()
         for committed in results:
-            if committed.decision is not None and committed.decision.state.status.is_final:
+            events = () if committed.decision is None else committed.decision.events
+            if any(isinstance(event, RunEnded) for event in events):
                 self._ended.put((committed.run, at))
 
     def many(self, at_once: int, seconds: float) -> tuple[float, float]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Verdict(StrEnum):
@@ -19,8 +19,7 @@ class Enforcement(StrEnum):
     ADVISORY = "advisory"
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(NamedTuple):
     """The recorded choice to run a gate, or not to, made by a rule before anything runs."""
 
     gate: str
@@ -29,8 +28,7 @@ class Selection:
     enforcement: Enforcement = Enforcement.REQUIRED
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(NamedTuple):
     """One gate's verdict. ``examined`` is the positive denominator: tests run, files scanned."""
 
     gate: str

@@ -105,12 +105,14 @@ class Pipeline:
     parallelism: int = 4
     title: str = ""
     takes: str | None = None
+    _by_id: Mapping[str, Stage] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_by_id", {stage.id: stage for stage in self.stages})
 
     def stage(self, stage_id: str) -> Stage:
-        for stage in self.stages:
-            if stage.id == stage_id:
-                return stage
-        raise KeyError(stage_id)
+        """Raises KeyError."""
+        return self._by_id[stage_id]
 
 
 def gather(stage: Stage, values: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

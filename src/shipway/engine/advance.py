@@ -8,7 +8,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from shipway.contracts.registry import CONTRACTS, Contract
 from shipway.domain.run import decide
@@ -30,8 +30,7 @@ _CACHED_RUNS = 1024
 _TRY_AGAIN_AFTER = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+class Committed(NamedTuple):
     """What one input came to, after it is durable. ``decision`` is None for a quarantined run."""
 
     run: str

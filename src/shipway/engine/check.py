@@ -70,12 +70,12 @@ def _gather(value: Any, found: list[ArtifactRef]) -> None:
         for item in value.values():
             _gather(item, found)
     else:
-        for name in _leading_to_artifacts(kind):
+        for name in _leading_to_artifacts(kind):  # type: ignore[arg-type] # types are hashable
             _gather(getattr(value, name), found)
 
 
 @cache
-def _leading_to_artifacts(kind: type[Any]) -> tuple[str, ...]:
+def _leading_to_artifacts(kind: type) -> tuple[str, ...]:
     """The fields of a model that can hold an artifact; nothing else need be walked."""
     if not issubclass(kind, BaseModel):
         return ()

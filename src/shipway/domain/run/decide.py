@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from shipway.domain import retries
 from shipway.domain.pipeline import Pipeline, gather
@@ -23,8 +22,7 @@ from shipway.domain.states import RunStatus, StageStatus
 MAX_INTERRUPTIONS = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """Do this attempt: with its request filled in from earlier results.
 
     ``generation`` changes when earlier work no longer counts; attempts of one generation are the
@@ -41,8 +39,7 @@ class Order:
     generation: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """``cancels`` are attempts (stage, attempt) whose work must stop."""
 
     state: RunState

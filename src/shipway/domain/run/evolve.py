@@ -46,7 +46,25 @@ def replay(
 
 def evolve(state: RunState, event: e.Event, at: float) -> RunState:
     """The state after one more event, which happened ``at`` (seconds since the epoch)."""
-    return changed(state, seq=state.seq + 1, **_changes(state, event, at))
+    if isinstance(event, _OfOneStage):
+        changes = _in_stage(state, event.stage, event, at)
+    else:
+        changes = _changes(state, event, at)
+    changes["seq"] = state.seq + 1
+    return changed(state, **changes)
+
+
+#: They change nothing but their stage; asked for first, because most events are of these.
+_OfOneStage = (
+    e.StagePassed
+    | e.StageStarted
+    | e.StageReadied
+    | e.AttemptFailed
+    | e.AttemptInterrupted
+    | e.StageSkipped
+    | e.StageAsked
+    | e.StageCancelled
+)
 
 
 def _changes(state: RunState, event: e.Event, at: float) -> dict[str, Any]:  # noqa: PLR0911 - one arm an event
@@ -75,7 +93,7 @@ def _changes(state: RunState, event: e.Event, at: float) -> dict[str, Any]:  # n
         case e.AskAnswered():
             return _answered(state, event, at)
         case _:
-            return _in_stage(state, event.stage, event, at)
+            raise ValueError(f"{type(event).__name__} is no event of a run")
 
 
 def _awake(state: RunState, at: float) -> dict[str, Any]:
