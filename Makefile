@@ -60,8 +60,9 @@ lint: .venv/.dev ## style, types and floors only
 format: .venv/.dev ## put code into the house's layout
 	@.venv/bin/python -m ruff format
 
-map: .venv/.dev ## write the map in docs/ARCHITECTURE.md again
+map: .venv/.dev ## write the map in docs/ARCHITECTURE.md and the catalogue of errors again
 	@.venv/bin/python tests/house/house_map.py
+	@PYTHONPATH=src .venv/bin/python tests/house/house_catalogue.py
 
 bench: .venv/.dev ## time from requirement to deployed, and the heart alone
 	@.venv/bin/python bench/river.py

@@ -138,6 +138,22 @@ def loud(name: str, text: str) -> Iterator[str]:
             yield f":{node.lineno}: this hides every error; name the one that is expected"
 
 
+def cancellable(name: str, text: str) -> Iterator[str]:
+    """A cancellation stays one: whoever catches it may clean up, but raises nothing in its place."""
+    if not name.startswith("src/shipway/") or not is_python(name):
+        return
+    for node in ast.walk(parsed(text)):
+        if isinstance(node, ast.ExceptHandler) and _takes_cancellations(node):
+            for inner in ast.walk(node):
+                if isinstance(inner, ast.Raise) and inner.exc is not None:
+                    yield f":{inner.lineno}: a cancellation becomes an error here; raise it as it is"
+
+
+def _takes_cancellations(node: ast.ExceptHandler) -> bool:
+    caught = ast.unparse(node.type) if node.type else "BaseException"
+    return "CancelledError" in caught or "BaseException" in caught
+
+
 def _says_nothing(node: ast.stmt) -> bool:
     return isinstance(node, ast.Pass) or (
         isinstance(node, ast.Expr)
@@ -235,4 +251,14 @@ def _imports(text: str) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.module.split(".")[0]
 
 
-RULES: tuple[Rule, ...] = (size, caption, naming, finished, loud, portable, settings, neighbours)
+RULES: tuple[Rule, ...] = (
+    size,
+    caption,
+    naming,
+    finished,
+    loud,
+    cancellable,
+    portable,
+    settings,
+    neighbours,
+)

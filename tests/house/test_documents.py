@@ -3,58 +3,26 @@
 from __future__ import annotations
 
 import ast
-import inspect
 import re
 import shlex
 from pathlib import Path
 
+import house_catalogue
 import pytest
 from house_rules import ROOT, project_files
 
-from shipway import errors
-from shipway.errors import ShipwayError
+from shipway.telemetry.failures import TABLE
 
 DOCUMENTS = [name for name in project_files() if name.endswith(".md") and "/templates/" not in name]
-ERRORS = sorted(
-    (
-        kind
-        for _, kind in inspect.getmembers(errors, inspect.isclass)
-        if issubclass(kind, ShipwayError)
-    ),
-    key=lambda kind: kind.code,
-)
 
 
 # -- errors -----------------------------------------------------------------------------------
 
 
-def error_rows():
-    """The catalogue as docs/ERRORS.md must hold it: one row per code."""
-    drawn = dict(re.findall(r"[├└]── (\w+)\s{2,}(.+)", errors.__doc__))
-    for kind in ERRORS:
-        meaning = drawn.get(kind.__name__, "anything else that is our fault")
-        yield (
-            f"| `{kind.code}` | {meaning} | {kind.category.value} | {kind.recovery.value} "
-            f"| {kind.exit_code} |"
-        )
-
-
-def test_every_error_code_is_unique():
-    codes = [kind.code for kind in ERRORS]
-    assert len(set(codes)) == len(codes)
-
-
-def test_every_error_is_drawn_in_the_tree():
-    drawn = set(re.findall(r"^(?:[│ ]*[├└]── )?(\w+Error)\b", errors.__doc__, re.MULTILINE))
-    assert drawn == {kind.__name__ for kind in ERRORS}
-
-
-def test_every_error_is_in_the_catalogue_as_it_is():
-    catalogue = (ROOT / "docs" / "ERRORS.md").read_text()
-    rows = list(error_rows())
-    missing = [row for row in rows if row not in catalogue]
-    assert not missing, "docs/ERRORS.md lacks:\n" + "\n".join(rows)
-    assert len(re.findall(r"^\| `", catalogue, re.MULTILINE)) == len(rows)
+def test_the_catalogue_is_the_table_of_errors():
+    page = house_catalogue.PAGE.read_text("utf-8")
+    assert page == house_catalogue.written(page), "run: make map"
+    assert len(re.findall(r"^\| `[A-Z_]+` \|", page, re.MULTILINE)) == len(TABLE)
 
 
 # -- acceptance -------------------------------------------------------------------------------

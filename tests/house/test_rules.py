@@ -33,6 +33,14 @@ RED = {
         ("src/shipway/a.py", "try:\n    f()\nexcept:\n    ...\n"),
         ("src/shipway/a.py", "with contextlib.suppress(Exception):\n    f()\n"),
     ],
+    "cancellable": [
+        (
+            "src/shipway/a.py",
+            "try:\n    f()\nexcept asyncio.CancelledError as e:\n    raise AgentError('x') from e\n",
+        ),
+        ("src/shipway/a.py", "try:\n    f()\nexcept BaseException:\n    raise OSError\n"),
+        ("src/shipway/a.py", "try:\n    f()\nexcept:\n    raise OSError\n"),
+    ],
     "portable": [
         ("README.md", "from https://pypi" + ".org/simple\n"),
         ("src/shipway/a.py", 'HOME = "/home' + '/ada/shipway"\n'),

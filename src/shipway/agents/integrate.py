@@ -11,11 +11,11 @@ from pydantic import ValidationError as ShapeError
 
 from shipway.agents import commit as wording
 from shipway.agents.agent import Desk, Failed
-from shipway.contracts.envelope import ErrorReport
+from shipway.contracts.envelope import ErrorReport, report_of
 from shipway.contracts.evidence import GateReport
 from shipway.contracts.integrate import IntegrateRequest, IntegrateResult
 from shipway.contracts.model import ArtifactRef, GitObject, Model
-from shipway.errors import ConflictError, RepositoryError
+from shipway.errors import ConflictError, RepositoryError, StoppedError
 from shipway.gates.failure import explain, passed
 from shipway.workspace.git import (
     Hub,
@@ -176,10 +176,5 @@ def _place(hub: Hub, made: str) -> Path:
 
 
 def _cancelled() -> ErrorReport:
-    return ErrorReport(
-        code="CANCELLED",
-        category="cancelled",
-        message="cancelled before the branch moved: nothing was merged",
-        recovery="ask a person",
-        step="move the branch",
-    )
+    stopped = StoppedError("cancelled before the branch moved: nothing was merged")
+    return report_of(stopped, step="move the branch")

@@ -125,7 +125,9 @@ def show(error: ShipwayError, *, json: bool) -> None:
     if json:
         import json as codec
 
-        write(sys.stderr, codec.dumps({"error": error.to_dict()}, default=str) + "\n")
+        from shipway.telemetry.failures import told
+
+        write(sys.stderr, codec.dumps({"error": told(error)}) + "\n")
         return
     styled = coloured(sys.stderr, _colour_choice())
     head = f"error[{error.code}]:"

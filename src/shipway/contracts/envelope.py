@@ -7,6 +7,8 @@ from typing import Any, Literal
 from pydantic import Field, JsonValue
 
 from shipway.contracts.model import ArtifactRef, Model, Timestamp
+from shipway.errors import ShipwayError
+from shipway.telemetry.failures import told
 
 
 class Task(Model):
@@ -42,6 +44,16 @@ class ErrorReport(Model):
     log_tail: str | None = None
     reproduce: str | None = None
     details: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+def report_of(error: ShipwayError, step: str | None = None) -> ErrorReport:
+    """The report of an error; what it says of step, log and reproduction has fields of its own."""
+    data = told(error)
+    details = data.pop("details")
+    own = {key: details.pop(key, None) for key in ("step", "log_tail", "reproduce")}
+    own = {key: None if value is None else str(value) for key, value in own.items()}
+    own["step"] = step or own["step"]
+    return ErrorReport(**data, **own, details=details)
 
 
 class Question(Model):

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-#: Categories of errors that trying again may mend.
-RETRYABLE = frozenset({"transient", "throttled", "dependency"})
-
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:

@@ -23,6 +23,7 @@ from shipway.errors import ConflictError, CorruptRunError, NotFoundError, Shipwa
 from shipway.store import ledger
 from shipway.store.database import Connection, Database, StoreFault, transaction, trouble
 from shipway.store.ledger import OrderRow
+from shipway.telemetry.failures import told
 
 #: Inputs taken into one transaction at most; more wait for the next, which follows at once.
 BATCH = 256
@@ -224,7 +225,7 @@ class Writer:
             return
         ledger.quarantine_run(self._connection, run, now)
         seq = ledger.next_seq(self._connection, run)
-        data = encode({"error": error.to_dict()})
+        data = encode({"error": told(error)})
         ledger.append_events(self._connection, [(run, seq, now, "RunQuarantined", data)])
 
     def _write_progress(self, connection: Connection) -> None:
@@ -237,7 +238,7 @@ class Writer:
 
 def refusal(error: ShipwayError) -> bytes:
     """The answer to a command that was not carried out."""
-    return encode({"error": error.to_dict()})
+    return encode({"error": told(error)})
 
 
 def _answer(decision: Decision) -> bytes:

@@ -8,10 +8,9 @@ from shipway.contracts.envelope import ErrorReport
 from shipway.contracts.evidence import GateEvidence, GateReport
 from shipway.contracts.model import ArtifactRef
 from shipway.domain.gates import Enforcement, Verdict, passes
-from shipway.errors import Category, GateError
+from shipway.errors import RETRYABLE, Category, GateError
 
 TAIL = 2000
-RETRYABLE = frozenset({Category.TRANSIENT, Category.THROTTLED, Category.DEPENDENCY})
 
 
 def passed(report: GateReport) -> bool:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from shipway import errors
+from shipway.telemetry.failures import revived, told
 
 SOCKET = "control.sock"
 _LINE_LIMIT = 1 << 20
@@ -104,7 +105,7 @@ class Desk:
         except (ValueError, TimeoutError):
             request = None
         if not isinstance(request, dict):
-            return {"error": errors.UsageError("this is not a request").to_dict()}
+            return {"error": told(errors.UsageError("this is not a request"))}
         return await _answer(request, self._handler, say)
 
 
@@ -114,9 +115,7 @@ async def _answer(
     try:
         return {"ok": await handler(request, say)}
     except errors.ShipwayError as error:
-        return {"error": error.to_dict()}
-    except asyncio.CancelledError:
-        return {"error": errors.ConflictError("the operation was cancelled").to_dict()}
+        return {"error": told(error)}
 
 
 # -- in the client --------------------------------------------------------------------------------
@@ -147,7 +146,7 @@ def call(
                 if "say" in message and say is not None:
                     say(message["say"])
                 if "error" in message:
-                    raise _error(message["error"])
+                    raise revived(message["error"])
                 if "ok" in message:
                     return dict(message["ok"])
     except (OSError, ValueError) as error:
@@ -162,10 +161,10 @@ def _lines(
     request: dict[str, Any],
     cancel: threading.Event | None,
 ) -> Iterator[bytes]:
-    pending, told = b"", False
+    pending, aborted = b"", False
     while time.monotonic() < deadline:
-        if cancel is not None and cancel.is_set() and not told:
-            told = True
+        if cancel is not None and cancel.is_set() and not aborted:
+            aborted = True
             call(directory, {"op": "abort", "release": request.get("release")}, timeout=10)
         if not select.select([connection], [], [], 0.1)[0]:
             continue
@@ -180,15 +179,3 @@ def _lines(
         "the supervisor of the service did not answer in time",
         hint="its log is supervisor.log in the service's directory; ask again",
     )
-
-
-def _error(data: dict[str, Any]) -> errors.ShipwayError:
-    kinds = {one.code: one for one in _tree(errors.ShipwayError)}
-    kind = kinds.get(data.get("code", ""), errors.ShipwayError)
-    return kind(data["message"], hint=data.get("hint"), details=data.get("details"))
-
-
-def _tree(kind: type[errors.ShipwayError]) -> Iterator[type[errors.ShipwayError]]:
-    yield kind
-    for below in kind.__subclasses__():
-        yield from _tree(below)

@@ -26,6 +26,7 @@ from shipway.errors import (
     ConflictError,
     NotFoundError,
     ShipwayError,
+    StoppedError,
     UsageError,
 )
 from shipway.release import control, processes
@@ -34,6 +35,7 @@ from shipway.release.logfile import LogFile
 from shipway.release.port import Port, PortTakenError
 from shipway.release.record import Release
 from shipway.release.switch import Service
+from shipway.telemetry.failures import told
 
 _PR_SET_CHILD_SUBREAPER = 36
 _PATIENCE_SECONDS = 30.0  # for the first command, before a supervisor with nothing to do leaves
@@ -165,9 +167,12 @@ class Supervisor:
         listeners = self._listeners[key]
         listeners.append(say)
         try:
-            return (await asyncio.shield(task)).to_dict()
+            await asyncio.wait({task})
         finally:
             listeners.remove(say)
+        if task.cancelled():
+            raise StoppedError("the operation was called off", hint="nothing was switched")
+        return task.result().to_dict()
 
     def _start(self, key: str, work: Any) -> asyncio.Task[Release]:
         if key in self._running:
@@ -211,9 +216,9 @@ def main() -> int:
         return _report({"held": True})
     except PortTakenError as error:
         hint = "choose another port, or end the program that listens there"
-        return _report({"error": ConflictError(str(error), hint=hint).to_dict()})
+        return _report({"error": told(ConflictError(str(error), hint=hint))})
     except OSError as error:
-        return _report({"error": _unusable(error).to_dict()})
+        return _report({"error": told(_unusable(error))})
     if os.fork() > 0:
         os._exit(0)  # the child goes on, and answers on the inherited pipe when it is ready
     os.setsid()

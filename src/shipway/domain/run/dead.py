@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from shipway.domain import retries
 from shipway.domain.run.events import AttemptFailed
+from shipway.errors import RETRYABLE, Category, EndlessError, PoisonError
 
-#: It kills the process that works on it.
-POISON = "POISON"
-#: It was ordered so often that it would go on for ever.
-ENDLESS = "ENDLESS"
+_DEADLY = frozenset({PoisonError.code, EndlessError.code})
 
 
 def is_dead(event: AttemptFailed) -> bool:
@@ -20,4 +17,4 @@ def is_dead(event: AttemptFailed) -> bool:
     if event.retry_at is not None:
         return False
     category, code = event.error.get("category"), event.error.get("code")
-    return category in retries.RETRYABLE or category == "internal" or code in {POISON, ENDLESS}
+    return category in RETRYABLE or category == Category.INTERNAL or code in _DEADLY

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from shipway.domain import retries
 from shipway.domain.pipeline import Pipeline, gather
 from shipway.domain.run import events as e
-from shipway.domain.run.dead import POISON
 from shipway.domain.run.draft import Draft
 from shipway.domain.run.evolve import begin
 from shipway.domain.run.redo import retry, rewind
@@ -17,6 +16,13 @@ from shipway.domain.run.settle import settle
 from shipway.domain.run.state import PAUSE_LIMIT_S, AskState, RunState, StageState
 from shipway.domain.run.verdict import gate_error
 from shipway.domain.states import RunStatus, StageStatus
+from shipway.errors import (
+    RETRYABLE,
+    AgentTimeoutError,
+    AskExpiredError,
+    PoisonError,
+    RejectedError,
+)
 
 #: An attempt whose process died this often is poison: it is not handed out again.
 MAX_INTERRUPTIONS = 5
@@ -165,13 +171,10 @@ def _served(draft: Draft, given: e.Unserved | e.Served, stage: StageState) -> No
 def _interrupted(draft: Draft, given: e.Interrupted, stage: StageState) -> None:
     draft.emit(e.AttemptInterrupted(given.stage, given.attempt, given.why, given.suspect))
     if stage.interruptions + given.suspect >= MAX_INTERRUPTIONS:
-        error = {
-            "code": POISON,
-            "category": "permanent",
-            "recovery": "report",
-            "message": f"its process died {MAX_INTERRUPTIONS} times while it worked on this stage",
-            "hint": "look at the end of the stage's log for what uses up memory or crashes",
-        }
+        error = PoisonError(
+            f"its process died {MAX_INTERRUPTIONS} times while it worked on this stage",
+            hint="look at the end of the stage's log for what uses up memory or crashes",
+        ).report()
         draft.emit(e.AttemptFailed(given.stage, given.attempt, error, None))
 
 
@@ -201,7 +204,7 @@ def _failed(
     policy = draft.state.pipeline.stage(name).retries
     failures = draft.state.stages[name].failures + 1
     retry_at = None
-    if error.get("category") in retries.RETRYABLE and retries.may_retry(policy, failures):
+    if error.get("category") in RETRYABLE and retries.may_retry(policy, failures):
         chance = _chance(f"{draft.state.id}:{name}:{failures}")
         retry_at = draft.now + retries.delay(policy, failures, chance)
     draft.emit(e.AttemptFailed(name, attempt, error, retry_at, result, started_at))
@@ -240,13 +243,10 @@ def _time_out(draft: Draft, name: str, stage: StageState) -> None:
         _failed(draft, name, stage.attempt, stage.error)
         return
     limit = draft.state.pipeline.stage(name).timeout_s
-    error = {
-        "code": "AGENT_TIMEOUT",
-        "category": "transient",
-        "recovery": "retry",
-        "message": f"it did not finish within {limit:g} s",
-        "hint": "raise the stage's timeout in the pipeline, or see in its log what it waited for",
-    }
+    error = AgentTimeoutError(
+        f"it did not finish within {limit:g} s",
+        hint="raise the stage's timeout in the pipeline, or see in its log what it waited for",
+    ).report()
     _failed(draft, name, stage.attempt, error)
 
 
@@ -262,13 +262,10 @@ def _expire(draft: Draft, name: str, stage: StageState) -> None:
         if ask.deadline > draft.now:
             continue
         if ask.default is None:
-            error = {
-                "code": "ASK_EXPIRED",
-                "category": "permanent",
-                "recovery": "ask a person",
-                "message": f"nobody answered {ask.id!r} before its deadline",
-                "hint": "start the run again and answer in time",
-            }
+            error = AskExpiredError(
+                f"nobody answered {ask.id!r} before its deadline",
+                hint="start the run again and answer in time",
+            ).report()
             _failed(draft, name, stage.attempt, error)
             return
         draft.emit(e.AskAnswered(name, ask.id, ask.default, "deadline"))
@@ -316,14 +313,11 @@ def _go_on_if_answered(draft: Draft, name: str) -> None:
 
 
 def _refusal(ask: AskState) -> dict[str, Any]:
-    return {
-        "code": "REJECTED",
-        "category": "permanent",
-        "recovery": "ask a person",
-        "message": f"{ask.id} was answered {ask.choice!r} by {ask.by}"
+    return RejectedError(
+        f"{ask.id} was answered {ask.choice!r} by {ask.by}"
         + (f": {ask.comment}" if ask.comment else ""),
-        "hint": "change what was refused and start a new run",
-    }
+        hint="change what was refused and start a new run",
+    ).report()
 
 
 def _end_all(draft: Draft, reason: str) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 
 from shipway.domain.pipeline import Pipeline
 from shipway.domain.run import events as e
-from shipway.domain.run.state import NO_WORKER, AskState, RunState, SentBack, StageState, changed
+from shipway.domain.run.state import AskState, RunState, SentBack, StageState, changed
 from shipway.domain.states import RunStatus, StageStatus
+from shipway.errors import NoWorkerError
 
 
 def begin(
@@ -231,13 +232,10 @@ def _attended(stage: StageState, event: e.StageUnserved | e.StageServed) -> Stag
     """Whether anybody is there who could do the attempt that is ordered."""
     if isinstance(event, e.StageServed):
         return changed(stage, status=StageStatus.QUEUED, reason=None, error=None, due=event.due)
-    error = {
-        "code": NO_WORKER,
-        "category": "permanent",
-        "recovery": "ask a person",
-        "message": event.reason,
-        "hint": "start a worker for it: shipway worker --capability NAME; then retry the run",
-    }
+    error = NoWorkerError(
+        event.reason,
+        hint="start a worker for it: shipway worker --capability NAME; then retry the run",
+    ).report()
     return changed(
         stage, status=StageStatus.WAITING, reason=event.reason, error=error, due=event.due
     )

@@ -8,20 +8,17 @@ from typing import Any
 from shipway.domain.conditions import holds, lookup
 from shipway.domain.pipeline import AskRule, Dependency, Stage, When, binding, digest
 from shipway.domain.run import events as e
-from shipway.domain.run.dead import ENDLESS
 from shipway.domain.run.draft import Draft
 from shipway.domain.run.state import AskState, RunState, StageState
 from shipway.domain.states import RunStatus, StageStatus
+from shipway.errors import EndlessError
 
 #: A stage is not ordered more often, whatever the reason: questions, hand-backs, failures.
 MAX_ATTEMPTS = 100
-_ENDLESS_ERROR = {
-    "code": ENDLESS,
-    "category": "permanent",
-    "recovery": "report",
-    "message": f"it was ordered {MAX_ATTEMPTS} times and did not come to an end",
-    "hint": "the stage's attempts say why each ended: an agent may ask again and again",
-}
+_ENDLESS = EndlessError(
+    f"it was ordered {MAX_ATTEMPTS} times and did not come to an end",
+    hint="the stage's attempts say why each ended: an agent may ask again and again",
+).report()
 
 
 def settle(draft: Draft) -> None:
@@ -90,7 +87,7 @@ def _start(draft: Draft, stage: Stage) -> bool:
         draft.emit(e.StageReinstated(stage.id))
         return True
     if before.attempt >= MAX_ATTEMPTS and _endless(state, stage, before):
-        draft.emit(e.AttemptFailed(stage.id, before.attempt, _ENDLESS_ERROR, None))
+        draft.emit(e.AttemptFailed(stage.id, before.attempt, _ENDLESS, None))
         return True
     if _has_room(state):
         attempt = before.attempt + 1

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar
 
 from shipway.domain.pipeline import Pipeline
 from shipway.domain.states import RunStatus, StageStatus
+from shipway.errors import NoWorkerError
 
 #: Changes when the stored form of RunState does; a run with another number is quarantined.
 STATE_FORMAT = 1
@@ -90,7 +91,7 @@ class StageState:
     @property
     def unserved(self) -> bool:
         """Whether its order waits for somebody who could do it."""
-        return self.status is _WAITING and (self.error or {}).get("code") == NO_WORKER
+        return self.status is _WAITING and (self.error or {}).get("code") == NoWorkerError.code
 
     @property
     def open_asks(self) -> tuple[AskState, ...]:
@@ -100,8 +101,6 @@ class StageState:
 
 
 _QUEUED, _RUNNING, _WAITING = StageStatus.QUEUED, StageStatus.RUNNING, StageStatus.WAITING
-#: The error of a stage whose order nobody could take so far.
-NO_WORKER = "NO_WORKER"
 _STORED = tuple(each.name for each in fields(StageState) if each.name != "result")
 _stored: Callable[[StageState], tuple[Any, ...]] = attrgetter(*_STORED)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from shipway.domain.gates import Enforcement, Judgement, Selection, Verdict, passes, sound
 from shipway.domain.pipeline import Stage
+from shipway.errors import GateError
 
 
 def gate_error(stage: Stage, result: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -36,13 +37,7 @@ def _summary(judgements: list[Judgement]) -> str:
 
 
 def _error(message: str) -> dict[str, Any]:
-    return {
-        "code": "GATE",
-        "category": "permanent",
-        "recovery": "fix the input",
-        "message": message,
-        "hint": "see the gate's evidence in the report",
-    }
+    return GateError(message, hint="see the gate's evidence in the report").report()
 
 
 def _selection(data: Mapping[str, Any]) -> Selection:

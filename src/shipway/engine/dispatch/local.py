@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from shipway.agents.agent import Agent, Asks, Desk, Failed
 from shipway.agents.registry import Registry
-from shipway.contracts.envelope import ErrorReport, Question, Task
+from shipway.contracts.envelope import Question, Task, report_of
 from shipway.contracts.registry import CONTRACTS, Contract
 from shipway.domain.run import AskState
 from shipway.domain.run import events as e
@@ -24,7 +24,7 @@ from shipway.engine.check import check_request, check_result
 from shipway.engine.codec import encode
 from shipway.engine.desks import Desks
 from shipway.engine.dispatch.announcing import Announcer
-from shipway.errors import ShipwayError
+from shipway.errors import AgentCrashedError, ShipwayError
 from shipway.store.ledger import OrderRow
 from shipway.telemetry.logs import bound
 
@@ -212,21 +212,9 @@ def _ask(question: Question) -> AskState:
 
 
 def _report(error: Exception) -> dict[str, Any]:
-    if isinstance(error, ShipwayError):
-        told = error.to_dict()
-        return ErrorReport(
-            code=told["code"],
-            category=told["category"],
-            message=told["message"],
-            recovery=told["recovery"],
-            hint=told["hint"],
-            log_tail=error.details.get("log_tail"),
-            reproduce=error.details.get("reproduce"),
-        ).model_dump(mode="json")
-    return ErrorReport(
-        code="AGENT_CRASHED",
-        category="internal",
-        message=f"the agent stopped on an unexpected {type(error).__name__}",
-        recovery="report",
-        hint="the engine's log has the details",
-    ).model_dump(mode="json")
+    if not isinstance(error, ShipwayError):
+        error = AgentCrashedError(
+            f"the agent stopped on an unexpected {type(error).__name__}",
+            hint="the engine's log has the details",
+        )
+    return report_of(error).model_dump(mode="json")
