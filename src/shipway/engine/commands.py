@@ -32,6 +32,7 @@ from shipway.store import dead, ledger
 from shipway.store.database import Connection, Database, StoreFault, transaction, trouble
 from shipway.store.dead import DeadLetterRow
 from shipway.store.ledger import CommandRow
+from shipway.telemetry.failures import told
 
 #: What rings for the engine: there is something new in the database.
 COMMANDS = "commands"
@@ -187,7 +188,7 @@ class Commands:
                 raise ConflictError(f"dead letter {number} was {row.state} by {row.by}")
             work(row)
         except ShipwayError as error:
-            return ItemResult(number=number, ok=False, error=error.to_dict())
+            return ItemResult(number=number, ok=False, error=told(error))
         return ItemResult(number=number, ok=True)
 
     def _replay(self, row: DeadLetterRow, by: str, reason: str) -> None:
