@@ -29,7 +29,7 @@ from shipway.engine.pipelines.codec import sealed
 from shipway.engine.places import Places
 from shipway.lifecycle import settle_memory
 from shipway.store.artifacts import ArtifactStore
-from shipway.store.database import prepare
+from shipway.store.opening import prepare
 from shipway.telemetry.logs import configure
 from shipway.telemetry.trace import new
 

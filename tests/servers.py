@@ -1,8 +1,9 @@
 """Throw-away PostgreSQL and Redis servers on free loopback ports, one of each for a test session.
 
-Fixtures: ``postgres_url`` (a database of the test's own), ``redis_url`` (empty at its beginning),
-``postgres_server`` and ``redis_server`` (who has them may not stop them: others use them too). A test
-that stops, freezes or restarts a server starts one for itself: ``with Postgres() as server``.
+Fixtures: ``postgres_url`` (a database of the test's own, ``shipway_postgres_url`` has Shipway's tables),
+``redis_url`` (empty at its beginning), ``database_settings`` (a test that asks for it runs on SQLite and
+on PostgreSQL), ``postgres_server`` and ``redis_server`` (who has them may not stop them: others use them
+too). A test that stops, freezes or restarts a server starts one for itself: ``with Postgres() as server``.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import time
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import psutil
 import psycopg
@@ -271,6 +272,39 @@ def postgres_url(postgres_server: Postgres) -> Iterator[str]:
     url = postgres_server.create()
     yield url
     postgres_server.drop(url)
+
+
+@pytest.fixture(scope="session")
+def _shipway_template(postgres_server: Postgres) -> str:
+    """The name of a database with Shipway's tables: a copy of it is made in a moment."""
+    from shipway.config import load_settings
+    from shipway.secrets import Secret
+    from shipway.store.opening import prepare
+
+    url = postgres_server.create()
+    prepare(Path(os.devnull), load_settings(database_url=Secret(url))).close()
+    return url.rpartition("/")[2]
+
+
+@pytest.fixture
+def shipway_postgres_url(postgres_server: Postgres, _shipway_template: str) -> Iterator[str]:
+    """The address of a database of the test's own with Shipway's tables, and nothing in them."""
+    url = postgres_server.create(_shipway_template)
+    yield url
+    postgres_server.drop(url)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_settings(request: pytest.FixtureRequest, home: Path) -> Any:
+    """Settings of a system on each of the two databases, one after the other."""
+    from shipway.config import load_settings
+    from shipway.secrets import Secret
+
+    url = None
+    if request.param == "postgresql":
+        url = Secret(request.getfixturevalue("shipway_postgres_url"))
+    cache = Path(os.environ["SHIPWAY_CACHE"])
+    return load_settings(home=home, cache=cache, database_url=url)
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from shipway.health.check import Status
 from shipway.health.ground import Check, CheckResult, doctor_checks
 from shipway.release.releases import Releases
 from shipway.store.artifacts import ArtifactStore
-from shipway.store.database import prepare
+from shipway.store.opening import prepare
 from shipway.telemetry.logs import configure
 
 
@@ -32,7 +32,7 @@ class System:
         prepare_directories(settings)
         self._places = Places(settings.home)
         configure(settings.log_level, self._places.log_lines)
-        self._database = prepare(self._places.database)
+        self._database = prepare(self._places.database, settings)
         self._artifacts = ArtifactStore(self._places.artifacts)
         self._engine = EngineProcess(settings.home)
         self.queries = Queries(self._database, settings.home, self._artifacts)
@@ -82,7 +82,7 @@ def serve(settings: Settings) -> Ended:
 
     places = Places(settings.home)
     configure(settings.log_level, places.log_lines)
-    database = prepare(places.database)
+    database = prepare(places.database, settings)
     artifacts = ArtifactStore(places.artifacts)
     queries = Queries(database, settings.home, artifacts)
     reporter = Reporter(settings.home, queries, artifacts)

@@ -11,7 +11,8 @@ from shipway.config import Settings
 
 
 @pytest.fixture
-def house(settings: Settings) -> Iterator[House]:
-    made = House(settings)
+def house(database_settings: Settings) -> Iterator[House]:
+    """On SQLite and on PostgreSQL."""
+    made = House(database_settings)
     yield made
     made.close()

@@ -26,7 +26,7 @@ from shipway.engine.pipelines.codec import sealed
 from shipway.engine.places import Places
 from shipway.engine.queries import Queries
 from shipway.store.artifacts import ArtifactStore
-from shipway.store.database import prepare
+from shipway.store.opening import prepare
 from shipway.telemetry.trace import new
 
 
@@ -102,7 +102,7 @@ class House:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.places = Places(settings.home)
-        self.database = prepare(self.places.database)
+        self.database = prepare(self.places.database, settings)
         self.artifacts = ArtifactStore(self.places.artifacts)
         self.queries = Queries(self.database, settings.home, self.artifacts)
         self.agent = Scripted()

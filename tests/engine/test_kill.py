@@ -32,10 +32,12 @@ def book(tmp_path: Path) -> Path:
 @contextmanager
 def worker(house: House, book: Path, pause: float) -> Iterator[subprocess.Popen[bytes]]:
     """An engine process; it is killed when the block ends, if it still lives."""
+    url = house.settings.database_url
     process = subprocess.Popen(
         [sys.executable, str(HERE / "worker.py"), str(book), str(pause)],
         env={
             **os.environ,
+            **({"SHIPWAY_DATABASE_URL": url.reveal()} if url else {}),
             "SHIPWAY_HOME": str(house.settings.home),
             "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parents[1] / "src")]),
         },

@@ -15,7 +15,7 @@ from shipway.engine.engine import Engine
 from shipway.engine.host import Ended, serve_until_idle
 from shipway.engine.places import Places
 from shipway.store.artifacts import ArtifactStore
-from shipway.store.database import prepare
+from shipway.store.opening import prepare
 
 
 class Scribe:
@@ -47,7 +47,7 @@ def main() -> None:
     artifacts = ArtifactStore(places.artifacts)
     engine = Engine(
         settings,
-        prepare(places.database),
+        prepare(places.database, settings),
         Registry([Scribe(book, pause)]),
         artifacts,
         contracts=WORK,

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from shipway.store.database import REVISION, prepare, revision
+from shipway.store.opening import REVISION, prepare
+from shipway.store.sqlite import revision
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 DIES = """
@@ -17,6 +18,7 @@ import os, signal, sys
 from pathlib import Path
 from sqlalchemy import Engine, event
 from shipway.store.migrate import migrate
+from shipway.store.sqlite import SqliteDatabase
 
 seen = 0
 
@@ -27,7 +29,7 @@ def count(connection, cursor, statement, *rest):
         os.kill(os.getpid(), signal.SIGKILL)
 
 event.listen(Engine, "after_cursor_execute", count)
-migrate(Path(sys.argv[1]))
+migrate(SqliteDatabase(Path(sys.argv[1])))
 """
 
 

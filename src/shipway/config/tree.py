@@ -14,6 +14,7 @@ from typing import Literal
 from pydantic import field_validator
 
 from shipway.config.setting import Section, setting
+from shipway.secrets import Secret
 
 
 def _xdg(variable: str, fallback: str) -> Path:
@@ -64,6 +65,41 @@ class Places(Section):
         return path.expanduser().absolute()
 
 
+class Storage(Section):
+    """The database."""
+
+    database_url: Secret | None = setting(
+        "the PostgreSQL database that engines and workers share; without it, a file in the state"
+        " directory holds everything",
+        None,
+        shown="none: SQLite in the state directory",
+        expects="an address like postgresql://user:password@host:5432/database",
+        example="postgresql://shipway@db.example.com:5432/shipway",
+    )
+    database_connections: int = setting(
+        "connections to PostgreSQL that a process may hold for reading and short writes",
+        8,
+        ge=1,
+        le=200,
+    )
+    database_wait_s: float = setting(
+        "seconds to wait for one of them before the request is refused", 5.0, gt=0, le=60
+    )
+    database_patience_s: float = setting(
+        "seconds of silence after which the PostgreSQL server is taken for lost", 10.0, gt=0, le=300
+    )
+    slow_query_ms: int = setting(
+        "milliseconds after which a statement is logged by its name", 250, ge=1, le=60_000
+    )
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgresql(cls, url: Secret | None) -> Secret | None:
+        if url and not url.reveal().startswith(("postgresql://", "postgres://")):
+            raise ValueError("an address of a PostgreSQL database")
+        return url or None
+
+
 class Work(Section):
     """How work is done."""
 
@@ -94,7 +130,7 @@ class Health(Section):
     )
 
 
-class Settings(Health, Work, Places, Process):
+class Settings(Health, Work, Storage, Places, Process):
     """All settings of a process, checked; ``load_settings`` reads them from where they are given.
 
     The class itself reads nothing: ``Settings(home=..., cache=...)`` is what it says.

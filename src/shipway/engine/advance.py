@@ -21,7 +21,7 @@ from shipway.engine.intake import Ready
 from shipway.engine.writing import Page
 from shipway.errors import ConflictError, CorruptRunError, NotFoundError, ShipwayError
 from shipway.store import ledger
-from shipway.store.database import Connection, Database, StoreFault, transaction, trouble
+from shipway.store.database import Connection, Database, StoreFault, came_through, transaction
 from shipway.store.ledger import OrderRow
 from shipway.telemetry.failures import told
 
@@ -29,6 +29,7 @@ from shipway.telemetry.failures import told
 BATCH = 256
 _CACHED_RUNS = 1024
 _TRY_AGAIN_AFTER = 1.0
+_TRY_AGAIN_SOON = 0.05
 
 
 class Committed(NamedTuple):
@@ -74,6 +75,9 @@ class Writer:
         self._connection: Connection
         self._thread = 0
         self._flushing = False
+        #: What was being committed when the database was lost, until it says what became of it.
+        self._doubt: tuple[list[_Asked], list[Committed]] | None = None
+        self._lost: ShipwayError | None = None
         #: False while the engine stops: orders are then left in the database for the next one.
         self.handing_out = True
 
@@ -84,9 +88,16 @@ class Writer:
         self._connection = self._database.writer()
 
     def close(self) -> None:
-        """Write what is left, then close the connection; on the loop."""
-        while self._inbox:
+        """Write what is left, then close the connection; on the loop.
+
+        What a lost database cannot take any more is done again by whoever comes next.
+        """
+        while self._inbox and self._lost is None:
             self._flush()
+        if self._lost is not None:
+            for asked in self._inbox:
+                if asked.future is not None:
+                    asked.future.set_exception(self._lost)
         self._connection.close()
 
     def tell(self, run: str, given: e.Input, outcome: bytes | None = None) -> None:
@@ -107,11 +118,14 @@ class Writer:
 
     def run(self, work: Callable[[Connection], Any]) -> Any:
         """Do other work on the writing connection, on the loop, in a transaction of its own."""
+        value = None
         try:
             with transaction(self._connection):
-                return work(self._connection)
-        except StoreFault as error:
-            raise trouble(error, self._database.path) from error
+                value = work(self._connection)
+        except StoreFault as fault:
+            if not (fault.in_doubt and came_through(self._connection)):
+                raise fault.problem from fault
+        return value
 
     def note(self, run: str, stage: str, attempt: int, doing: str) -> None:
         """Keep what an agent says it does; written with the next commit or ``flush_progress``."""
@@ -137,6 +151,8 @@ class Writer:
 
     def _flush(self) -> None:
         self._flushing = False
+        if self._doubt is not None and not self._settle_doubt(*self._doubt):
+            return
         batch = [self._inbox.popleft() for _ in range(min(len(self._inbox), BATCH))]
         if self._inbox:
             self._flush_soon()
@@ -145,29 +161,81 @@ class Writer:
     def _advance(self, batch: list[_Asked]) -> None:
         if not batch:
             return
+        results: list[Committed] = []
         try:
             with transaction(self._connection):
+                self._hold(batch)
+                self._lost = None
                 page = Page(self._contracts, self._now(), handing_out=self.handing_out)
                 results = [self._one(asked, page) for asked in batch]
                 page.write(self._connection)
                 self._write_progress(self._connection)
-        except (StoreFault, ShipwayError) as error:
+        except StoreFault as fault:
+            self._states.clear()
+            if fault.lost:
+                self._keep(batch, results, fault)
+            else:
+                self._fail(batch, fault.problem, again=fault.again)
+        except ShipwayError as error:
+            self._states.clear()
             self._fail(batch, error)
-            return
+        else:
+            self._done(batch, results)
+
+    def _hold(self, batch: list[_Asked]) -> None:
+        """Hold the runs until the commit, and forget the states that others have changed."""
+        runs = {asked.run for asked in batch if not isinstance(asked.given, Ready)}
+        stored = self._connection.lock_runs(runs) if runs else None
+        for run, seq in (stored or {}).items():
+            known = self._states.get(run)
+            if known is not None and known[0].seq != seq:
+                del self._states[run]
+
+    def _done(self, batch: list[_Asked], results: list[Committed]) -> None:
         self._committed(results)
         for asked, result in zip(batch, results, strict=True):
             if asked.future is not None:
                 asked.future.set_result(result)
 
-    def _fail(self, batch: list[_Asked], error: StoreFault | ShipwayError) -> None:
+    def _keep(self, batch: list[_Asked], results: list[Committed], fault: StoreFault) -> None:
+        """Nothing can be written until the database is back; nothing is lost either."""
+        self._lost = fault.problem
+        if fault.in_doubt:
+            self._doubt = batch, results
+        else:
+            self._inbox.extendleft(reversed(batch))
+        self._flush_later()
+
+    def _flush_later(self) -> None:
+        self._flushing = True
+        self._loop.call_later(_TRY_AGAIN_AFTER, self._flush)
+
+    def _settle_doubt(self, batch: list[_Asked], results: list[Committed]) -> bool:
+        """Whether it is known now what became of the commit in which the database was lost."""
+        try:
+            came_through = self._connection.was_committed()
+        except StoreFault:
+            self._flush_later()
+            return False
+        self._doubt = None
+        if came_through:
+            self._done(batch, results)
+        else:
+            self._inbox.extendleft(reversed(batch))
+        return True
+
+    def _fail(self, batch: list[_Asked], problem: ShipwayError, *, again: bool = False) -> None:
         """A batch that could not be committed is split, so that one input cannot fail others."""
-        self._states.clear()
         if len(batch) > 1:
-            for asked in batch:
+            for number, asked in enumerate(batch, start=1):
                 self._advance([asked])
+                if self._lost is not None:
+                    self._inbox.extend(batch[number:])
+                    break
             return
-        problem = trouble(error, self._database.path) if isinstance(error, StoreFault) else error
-        if batch[0].future is not None:
+        if again:  # others were in the way
+            self._loop.call_later(_TRY_AGAIN_SOON, self._put, batch[0])
+        elif batch[0].future is not None:
             batch[0].future.set_exception(problem)
         elif not isinstance(problem, NotFoundError):
             # An outcome must not be lost because the disk is full for a while: keep trying.
@@ -223,8 +291,8 @@ class Writer:
         row = ledger.load_run(self._connection, run)
         if row is not None and row.status == "quarantined":
             return
-        ledger.quarantine_run(self._connection, run, now)
         seq = ledger.next_seq(self._connection, run)
+        ledger.quarantine_run(self._connection, run, now, seq)
         data = encode({"error": told(error)})
         ledger.append_events(self._connection, [(run, seq, now, "RunQuarantined", data)])
 

@@ -32,6 +32,6 @@ def begin(connection: Connection, ready: Ready, page: Page) -> Decision:
         created_at=page.now,
         ended_at=state.ended_at,
     )
-    ledger.insert_run(connection, row, state.due())
+    ledger.insert_run(connection, row, state.due(), pipeline.name, state.seq)
     page.events(ready.run, 0, decision)
     return decision

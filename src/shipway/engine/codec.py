@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -80,15 +80,16 @@ def _keep(known: dict[str, Any], digest: str, value: Any) -> None:
     known[digest] = value
 
 
-def state_of(row: RunRow, results: Mapping[str, bytes]) -> RunState:
-    """The state of a stored run and the last event with a result of each stage.
+def state_of(row: RunRow, results: Iterable[bytes]) -> RunState:
+    """The state of a stored run, and the events with results of its stages, the oldest first.
 
     Raises CorruptRunError.
     """
     pipeline = pipeline_of(row.pipeline, row.definition)
     try:
         submission: Mapping[str, Any] = orjson.loads(row.submission)
-        found = {stage: orjson.loads(data)["result"] for stage, data in results.items()}
+        events = map(orjson.loads, results)
+        found = {event["stage"]: event["result"] for event in events}
         return from_json(row.id, pipeline, submission, orjson.loads(row.state), found)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CorruptRunError(f"the stored state of run {row.number} cannot be read") from error

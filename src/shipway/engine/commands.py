@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -29,7 +28,7 @@ from shipway.errors import (
     UsageError,
 )
 from shipway.store import dead, ledger
-from shipway.store.database import Connection, Database, StoreFault, transaction, trouble
+from shipway.store.database import Connection, Database
 from shipway.store.dead import DeadLetterRow
 from shipway.store.ledger import CommandRow
 from shipway.telemetry.failures import told
@@ -183,7 +182,8 @@ class Commands:
 
     def _each(self, number: int, work: Callable[[DeadLetterRow], None]) -> ItemResult:
         try:
-            row = found(self._database.reader(), number)
+            with self._database.reading() as connection:
+                row = found(connection, number)
             if row.state != "dead":
                 raise ConflictError(f"dead letter {number} was {row.state} by {row.by}")
             work(row)
@@ -201,7 +201,8 @@ class Commands:
             raise ConflictError(f"dead letter {row.number} is no longer open")
 
     def _kind(self, run: str) -> str:
-        row = ledger.load_run(self._database.reader(), run)
+        with self._database.reading() as connection:
+            row = ledger.load_run(connection, run)
         if row is None:
             raise NotFoundError(f"there is no run {run}", hint="see: shipway run list")
         kind: str = decode(row.submission)["kind"]
@@ -238,9 +239,9 @@ class Commands:
 
     def _await(self, command: str) -> dict[str, Any]:
         give_up = time.monotonic() + _ANSWER_WITHIN
-        reader = self._database.reader()
         while time.monotonic() < give_up:
-            found = ledger.command_answer(reader, command)
+            with self._database.reading() as connection:
+                found = ledger.command_answer(connection, command)
             if found is not None:
                 answer: dict[str, Any] = decode(found)
                 return answer
@@ -252,11 +253,8 @@ class Commands:
         )
 
     def _write(self, work: Callable[[Connection], Any]) -> Any:
-        try:
-            with closing(self._database.writer()) as connection, transaction(connection):
-                return work(connection)
-        except StoreFault as error:
-            raise trouble(error, self._database.path) from error
+        with self._database.writing() as connection:
+            return work(connection)
 
 
 def _error_of(told: Mapping[str, Any]) -> ShipwayError:

@@ -110,7 +110,7 @@ class Host:
         give_up = None if timeout is None else time.monotonic() + timeout
         seen = None
         while True:
-            version = self._queries.data_version()
+            version = self._queries.change_mark()
             status = self._queries.status(run)
             if version != seen:
                 seen = version

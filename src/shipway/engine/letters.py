@@ -29,17 +29,18 @@ class Letters:
 
     def list(self, which: Which, *, limit: int = 100, after: int = 0) -> list[DeadLetterView]:
         """Oldest first; ``after`` is the number that the last page ended with."""
-        connection = self._database.reader()
-        rows = dead.letters(connection, which, limit, after)
-        return [self._view(connection, row) for row in rows]
+        with self._database.reading() as connection:
+            rows = dead.letters(connection, which, limit, after)
+            return [self._view(connection, row) for row in rows]
 
     def view(self, number: int) -> DeadLetterDetail:
         """Raises NotFoundError."""
-        connection = self._database.reader()
-        row = found(connection, number)
-        payload = _task(connection, row)
+        with self._database.reading() as connection:
+            row = found(connection, number)
+            payload = _task(connection, row)
+            letter = self._view(connection, row)
         return DeadLetterDetail(
-            letter=self._view(connection, row),
+            letter=letter,
             key=str(payload.get("key", "")),
             trace=str(payload.get("traceparent", "")),
             versions={
@@ -53,7 +54,8 @@ class Letters:
 
     def depth(self) -> DeadDepth:
         """For metrics and health: how many are open, and how old the oldest is."""
-        count, oldest = dead.depth(self._database.reader())
+        with self._database.reading() as connection:
+            count, oldest = dead.depth(connection)
         age = None if oldest is None else max(0.0, self._now() - oldest)
         return DeadDepth(depth=count, oldest=age)
 

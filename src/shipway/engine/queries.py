@@ -13,9 +13,10 @@ from shipway.engine.codec import state_of
 from shipway.engine.detail import detail, event_view, quarantined, summary
 from shipway.engine.places import Places
 from shipway.errors import CorruptRunError, NotFoundError
-from shipway.store import runs
-from shipway.store.database import Database
+from shipway.store import listing, runs
+from shipway.store.database import Connection, Database
 from shipway.store.ledger import RunRow, results
+from shipway.store.listing import Filter, Sort
 
 _ATTEMPT_LOG = re.compile(r"^(?P<stage>.+)-(?P<attempt>\d+)\.log$")
 
@@ -30,28 +31,39 @@ class Queries:
 
     def resolve(self, ref: str) -> str:
         """The id of a run from its number, a unique prefix, or ``@last``; raises NotFoundError."""
-        return runs.resolve(self._database.reader(), ref)
+        with self._database.reading() as connection:
+            return runs.resolve(connection, ref)
 
     def runs(
         self, *, limit: int = 50, before: int | None = None, status: RunStatus | None = None
     ) -> list[RunSummary]:
-        """Newest first."""
-        rows = runs.newest(self._database.reader(), limit=limit, before=before, status=status)
-        return [self._summary(row) for row in rows]
+        """Newest first; ``before`` is the number that the last page ended with."""
+        wanted = Filter(() if status is None else (status,))
+        after = None if before is None else f"{before}:{before}"
+        found: list[RunSummary] = []
+        while len(found) < limit:
+            rows, after = self.page(wanted, limit=limit - len(found), after=after)
+            found += rows
+            if after is None:
+                break
+        return found
+
+    def page(
+        self, wanted: Filter, *, sort: Sort = "newest", limit: int = 50, after: str | None = None
+    ) -> tuple[list[RunSummary], str | None]:
+        """A page of the list and what the next one is asked for with; None after the last."""
+        with self._database.reading() as connection:
+            found = listing.page(connection, wanted, sort=sort, limit=limit, after=after)
+            return [_summary(connection, row) for row in found.rows], found.next
 
     def run(self, ref: str) -> RunDetail:
         """Raises NotFoundError; a run whose state cannot be read is shown as quarantined."""
-        connection = self._database.reader()
-        row = runs.get(connection, self.resolve(ref))
-        history = runs.events(connection, row.id)
-        try:
-            state = state_of(row, results(connection, row.id))
-            return detail(row, state, history, runs.progress(connection, row.id))
-        except CorruptRunError as error:
-            return quarantined(row, error)
+        with self._database.reading() as connection:
+            return _detail(connection, runs.resolve(connection, ref))
 
     def status(self, ref: str) -> RunStatus:
-        return RunStatus(runs.get(self._database.reader(), self.resolve(ref)).status)
+        with self._database.reading() as connection:
+            return RunStatus(runs.get(connection, runs.resolve(connection, ref)).status)
 
     def inbox(self) -> list[AskView]:
         """Every open question, oldest run first."""
@@ -60,9 +72,10 @@ class Queries:
         asks = [ask for one in (*waiting, *active) for ask in self.run(one.id).asks]
         return sorted((ask for ask in asks if ask.answered is None), key=lambda ask: ask.run)
 
-    def events(self, ref: str, after: int = 0) -> list[EventView]:
-        connection = self._database.reader()
-        return [event_view(row) for row in runs.events(connection, self.resolve(ref), after)]
+    def events(self, ref: str, after: int = 0, limit: int | None = None) -> list[EventView]:
+        with self._database.reading() as connection:
+            run = runs.resolve(connection, ref)
+            return [event_view(row) for row in runs.events(connection, run, after, limit)]
 
     def log(self, ref: str, stage: str | None = None, attempt: int | None = None) -> bytes:
         """The log of a stage's attempt (the last one), or of all stages in the order they began."""
@@ -89,16 +102,30 @@ class Queries:
         )
 
     def interrupted(self) -> int:
-        return runs.interrupted(self._database.reader())
+        with self._database.reading() as connection:
+            return runs.interrupted(connection)
 
-    def data_version(self) -> int:
-        return runs.data_version(self._database.reader())
+    def change_mark(self) -> object:
+        """Differs from the last one of this thread whenever somebody has committed."""
+        with self._database.reading() as connection:
+            return runs.change_mark(connection)
 
-    def _summary(self, row: RunRow) -> RunSummary:
-        try:
-            return summary(row, state_of(row, results(self._database.reader(), row.id)))
-        except CorruptRunError as error:
-            return quarantined(row, error).summary
+
+def _detail(connection: Connection, run: str) -> RunDetail:
+    row = runs.get(connection, run)
+    history = runs.events(connection, run)
+    try:
+        state = state_of(row, results(connection, run))
+        return detail(row, state, history, runs.progress(connection, run))
+    except CorruptRunError as error:
+        return quarantined(row, error)
+
+
+def _summary(connection: Connection, row: RunRow) -> RunSummary:
+    try:
+        return summary(row, state_of(row, results(connection, row.id)))
+    except CorruptRunError as error:
+        return quarantined(row, error).summary
 
 
 def _logs(folder: Path) -> list[tuple[str, int, Path]]:

@@ -90,22 +90,30 @@ class Page:
 
     def write(self, connection: Connection) -> None:
         """Write everything; a repeated event or order is an IntegrityError."""
-        ledger.insert_orders(connection, self._orders.values())
-        ledger.close_orders(connection, self._closed)
-        ledger.append_events(connection, self._events)
-        ledger.save_runs(
-            connection,
-            [
-                (state.status, encode(state.to_json()), state.due(), state.ended_at, run)
-                for run, state in self._states.items()
-            ],
-        )
-        if self._revived:
-            dead.revive(connection, self._revived)
-        if self._dead:
-            dead.bury(connection, self._dead)
-        if self._submissions:
-            ledger.save_submissions(connection, self._submissions)
+        with connection.together():
+            ledger.insert_orders(connection, self._orders.values())
+            ledger.close_orders(connection, self._closed)
+            ledger.append_events(connection, self._events)
+            ledger.save_runs(
+                connection,
+                [
+                    (
+                        state.status,
+                        encode(state.to_json()),
+                        state.due(),
+                        state.ended_at,
+                        state.seq,
+                        run,
+                    )
+                    for run, state in self._states.items()
+                ],
+            )
+            if self._revived:
+                dead.revive(connection, self._revived)
+            if self._dead:
+                dead.bury(connection, self._dead)
+            if self._submissions:
+                ledger.save_submissions(connection, self._submissions)
 
     def _row(self, run: str, trace: str, order: Order) -> OrderRow:
         """The order with its task, as an agent will receive it."""

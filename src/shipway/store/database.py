@@ -1,118 +1,194 @@
-"""The embedded database: one file, one writer, readers that never wait for it."""
+"""The database behind one shape: what the ledger may ask of it, whichever of the two it is.
+
+``store.sqlite`` and ``store.postgres`` hold everything in which the two differ; statements are
+written once, in plain SQL with ``?`` for each parameter. A statement is named after the function
+that makes it, in the log and in the figures.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import sqlite3
-import threading
-from collections.abc import Iterator
-from pathlib import Path
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
-from shipway.errors import ConfigurationError, ResourceError
+from shipway.errors import ShipwayError
 
-Connection = sqlite3.Connection
-StoreFault = sqlite3.Error
-"""What the engine needs to name of the driver, so that only this room knows which one it is."""
-
-#: The revision that this code reads and writes; ``migrate`` brings a database there.
-REVISION = "0003"
-_FULL = {"SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC"}
+Kind = Literal["sqlite", "postgresql"]
 
 
-class Database:
-    """Opens connections that are durable at commit: WAL, ``synchronous=FULL``, foreign keys."""
+class StoreFault(Exception):  # noqa: N818 - it carries an error of ours, and is none
+    """What the driver said, so that only this room knows which driver it is.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._local = threading.local()
+    ``problem`` is what a person is told. ``again``: others were in the way, the same may succeed
+    a moment later. ``lost``: the database is out of reach, and nothing can be done until it is
+    back. ``in_doubt``: it was lost during a commit; ``was_committed`` knows what became of that.
+    """
 
-    def writer(self) -> sqlite3.Connection:
-        """A new connection for the one thread that writes; transactions are opened by hand."""
-        connection = self._connect()
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA wal_autocheckpoint=4000")
-        return connection
-
-    def reader(self) -> sqlite3.Connection:
-        """This thread's connection for reading."""
-        connection: sqlite3.Connection | None = getattr(self._local, "reader", None)
-        if connection is None:
-            connection = self._connect()
-            connection.execute("PRAGMA query_only=ON")
-            self._local.reader = connection
-        return connection
-
-    def close(self) -> None:
-        """Close this thread's reader."""
-        connection: sqlite3.Connection | None = getattr(self._local, "reader", None)
-        if connection is not None:
-            connection.close()
-            self._local.reader = None
-
-    def _connect(self) -> sqlite3.Connection:
-        try:
-            connection = sqlite3.connect(
-                self.path, isolation_level=None, timeout=10.0, cached_statements=256
-            )
-            connection.execute("PRAGMA synchronous=FULL")
-            connection.execute("PRAGMA foreign_keys=ON")
-            connection.execute("PRAGMA busy_timeout=10000")
-        except sqlite3.Error as error:
-            raise trouble(error, self.path) from error
-        connection.row_factory = sqlite3.Row
-        return connection
+    def __init__(self, problem: ShipwayError, *, again: bool = False, lost: bool = False) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+        self.again = again
+        self.lost = lost
+        self.in_doubt = False
 
 
-def trouble(error: sqlite3.Error, path: Path) -> ResourceError | ConfigurationError:
-    """What a person can do about an error of the database."""
-    name = getattr(error, "sqlite_errorname", "")
-    if name in _FULL:
-        return ResourceError(
-            "the disk with the state directory is full",
-            hint=f"free space where {path.parent} is; the run goes on with the next command",
-        )
-    if name in {"SQLITE_CORRUPT", "SQLITE_NOTADB"}:
-        return ConfigurationError(
-            f"{path} is not a sound database",
-            hint="restore it from a backup, or move it away to start with an empty one",
-        )
-    return ResourceError(
-        f"the database cannot be used: {name or type(error).__name__}",
-        hint=f"check that {path.parent} exists and may be written",
-    )
+class Cursor(Protocol):
+    """The rows of a statement, each a tuple."""
+
+    @property
+    def rowcount(self) -> int: ...
+    def fetchone(self) -> Any: ...
+    def fetchall(self) -> list[Any]: ...
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+class Connection(Protocol):
+    """One connection; between ``begin`` and ``commit`` all of it counts or nothing."""
+
+    def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Cursor: ...
+    def executemany(self, sql: str, rows: Iterable[Sequence[Any]], /) -> Any: ...
+    def begin(self) -> None: ...
+    def commit(self) -> None: ...
+    def rollback(self) -> None: ...
+    def close(self) -> None: ...
+
+    def together(self) -> AbstractContextManager[Any]:
+        """Statements whose answers nobody waits for, sent at once where that saves time."""
+        ...
+
+    def lock_runs(self, runs: Iterable[str]) -> dict[str, int] | None:
+        """The number of each run's last event, locked until the commit, in the order of ids.
+
+        None where nobody else can change a run meanwhile.
+        """
+        ...
+
+    def next_run_number(self) -> int:
+        """A number that no run has or had."""
+        ...
+
+    def horizon(self) -> int | None:
+        """Below or at this position no event can appear any more; None: every event counts."""
+        ...
+
+    def change_mark(self) -> object:
+        """Differs from the last one whenever another connection has committed."""
+        ...
+
+    def was_committed(self) -> bool:
+        """Whether the commit that the connection was lost in came through; raises StoreFault."""
+        ...
+
+    def is_fault(self, error: BaseException) -> bool:
+        """Whether the driver raised it."""
+        ...
+
+    def fault(self, error: BaseException) -> StoreFault: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """How the connections of this process are doing, for metrics and health."""
+
+    kind: Kind
+    limit: int
+    """Connections that there may be at most; 0: as many as there are threads."""
+    open: int
+    idle: int
+    waiting: int
+    """Who waits for a connection at this moment."""
+    waits: int
+    """How often somebody had to wait for a connection or for the write lock, since the start."""
+    waited_s: float
+    timeouts: int
+    """How often the wait was given up."""
+    lost: int
+    """Connections that broke."""
+    statements: int
+    slow: int
+    """Statements slower than the limit; the log has their names."""
+
+
+class Database(Protocol):
+    """One database, open; may be used from any thread."""
+
+    @property
+    def kind(self) -> Kind: ...
+    @property
+    def name(self) -> str:
+        """What it is, for people; without any secret."""
+        ...
+
+    def writer(self) -> Connection:
+        """A connection of its own for the one thread that advances runs; close it when done."""
+        ...
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """A connection for reading, for a moment: do not ask for another one meanwhile.
+
+        What the driver says leaves as the error that a person is told.
+        """
+        ...
+
+    def writing(self) -> AbstractContextManager[Connection]:
+        """A transaction of its own, committed at the end of the block; errors as in ``reading``."""
+        ...
+
+    def revision(self) -> str | None:
+        """The migration that its tables are at; None when there are none yet."""
+        ...
+
+    def figures(self) -> Figures: ...
+    def close(self) -> None: ...
 
 
 @contextlib.contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """All of it or nothing; taken for writing at once, so that it never has to upgrade."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield connection
-    except BaseException:
-        connection.rollback()
-        raise
-    connection.commit()
-
-
-def revision(path: Path) -> str | None:
-    """The revision of the database at ``path``, or None when it has none yet."""
-    if not path.exists():
-        return None
-    with contextlib.closing(sqlite3.connect(path, timeout=10.0)) as connection:
+def transaction(connection: Connection) -> Iterator[Connection]:
+    """All of it or nothing; raises StoreFault for what the driver says."""
+    with translated(connection):
         try:
-            row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-        except sqlite3.OperationalError:
-            return None
-        except sqlite3.DatabaseError as error:
-            raise trouble(error, path) from error
-    return row[0] if row else None
+            connection.begin()
+            yield connection
+        except BaseException:
+            connection.rollback()
+            raise
+        connection.commit()
 
 
-def prepare(path: Path) -> Database:
-    """The database at ``path``, migrated if needed; raises ConfigurationError if it is newer."""
-    if revision(path) != REVISION:
-        # Imported here: alembic and SQLAlchemy cost half a second, once a release.
-        from shipway.store.migrate import migrate
+@contextlib.contextmanager
+def translated(connection: Connection) -> Iterator[None]:
+    """Errors of the driver leave as StoreFault."""
+    try:
+        yield
+    except Exception as error:
+        if connection.is_fault(error):
+            raise connection.fault(error) from error
+        raise
 
-        migrate(path)
-    return Database(path)
+
+@contextlib.contextmanager
+def told(connection: Connection) -> Iterator[None]:
+    """Errors of the driver leave as what a person is told."""
+    try:
+        with translated(connection):
+            yield
+    except StoreFault as fault:
+        raise fault.problem from fault
+
+
+def came_through(connection: Connection, within: float = 15.0) -> bool:
+    """Whether a commit that the connection was lost in counts; raises StoreFault if nobody says."""
+    give_up = time.monotonic() + within
+    while True:
+        try:
+            return connection.was_committed()
+        except StoreFault:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(_LOOK_AGAIN)
+
+
+_LOOK_AGAIN = 0.1

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+from shipway.store.database import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ _FIELDS = (
 )
 
 
-def bury(connection: sqlite3.Connection, rows: Iterable[DeadLetterRow]) -> None:
+def bury(connection: Connection, rows: Iterable[DeadLetterRow]) -> None:
     """A second letter for one attempt is an IntegrityError."""
     connection.executemany(
         "INSERT INTO dead_letters (run, stage, attempt, capability, code, message, at, shipway,"
@@ -67,9 +68,7 @@ def bury(connection: sqlite3.Connection, rows: Iterable[DeadLetterRow]) -> None:
     )
 
 
-def revive(
-    connection: sqlite3.Connection, rows: Iterable[tuple[str, str, float, str, str]]
-) -> None:
+def revive(connection: Connection, rows: Iterable[tuple[str, str, float, str, str]]) -> None:
     """Rows are (by, reason, at, run, stage): that stage is done anew."""
     connection.executemany(
         "UPDATE dead_letters SET state = 'replayed', by = ?, reason = ?, resolved_at = ?"
@@ -78,9 +77,7 @@ def revive(
     )
 
 
-def discard(
-    connection: sqlite3.Connection, number: int, *, by: str, reason: str, at: float
-) -> bool:
+def discard(connection: Connection, number: int, *, by: str, reason: str, at: float) -> bool:
     """False if the letter is no longer open."""
     done = connection.execute(
         "UPDATE dead_letters SET state = 'discarded', by = ?, reason = ?, resolved_at = ?"
@@ -90,7 +87,7 @@ def discard(
     return done.rowcount == 1
 
 
-def letter(connection: sqlite3.Connection, number: int) -> DeadLetterRow | None:
+def letter(connection: Connection, number: int) -> DeadLetterRow | None:
     row = connection.execute(
         f"SELECT {_FIELDS} FROM dead_letters WHERE number = ?",  # noqa: S608 - names of columns
         (number,),
@@ -99,28 +96,20 @@ def letter(connection: sqlite3.Connection, number: int) -> DeadLetterRow | None:
 
 
 def letters(
-    connection: sqlite3.Connection, which: Which, limit: int, after: int = 0
+    connection: Connection, which: Which, limit: int, after: int = 0
 ) -> list[DeadLetterRow]:
     """Oldest first, from the number after ``after`` on."""
-    rows: Sequence[tuple[object, ...]] = connection.execute(
-        f"SELECT {_FIELDS} FROM dead_letters WHERE number > ?"  # noqa: S608 - names of columns
-        " AND (? IS NULL OR state = ?) AND (? IS NULL OR run = ?) AND (? IS NULL OR stage = ?)"
-        " AND (? IS NULL OR code = ?) AND (? IS NULL OR capability = ?)"
+    wanted = {name: value for name, value in asdict(which).items() if value is not None}
+    conditions = "".join(f" AND {name} = ?" for name in wanted)
+    rows = connection.execute(
+        f"SELECT {_FIELDS} FROM dead_letters WHERE number > ?{conditions}"  # noqa: S608 - names of columns
         " ORDER BY number LIMIT ?",
-        (
-            after,
-            *(which.state, which.state),
-            *(which.run, which.run),
-            *(which.stage, which.stage),
-            *(which.code, which.code),
-            *(which.capability, which.capability),
-            limit,
-        ),
-    ).fetchall()
-    return [DeadLetterRow(*row) for row in rows]  # type: ignore[arg-type]
+        (after, *wanted.values(), limit),
+    )
+    return [DeadLetterRow(*row) for row in rows]
 
 
-def depth(connection: sqlite3.Connection) -> tuple[int, float | None]:
+def depth(connection: Connection) -> tuple[int, float | None]:
     """How many letters are open, and when the oldest of them died."""
     row = connection.execute(
         "SELECT count(*), min(at) FROM dead_letters WHERE state = 'dead'"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from shipway.store.database import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,43 +43,46 @@ class CommandRow:
     data: bytes
 
 
-_RUN = """
+RUN = """
 SELECT r.id, r.number, r.status, r.pipeline, p.definition, r.title, r.trace, r.submission,
        r.state, r.created_at, r.ended_at
 FROM runs r JOIN pipelines p ON p.digest = r.pipeline
 """
 
 
-def load_run(connection: sqlite3.Connection, run: str) -> RunRow | None:
-    row = connection.execute(_RUN + "WHERE r.id = ?", (run,)).fetchone()
+def load_run(connection: Connection, run: str) -> RunRow | None:
+    row = connection.execute(RUN + "WHERE r.id = ?", (run,)).fetchone()
     return RunRow(*row) if row else None
 
 
-def results(connection: sqlite3.Connection, run: str) -> dict[str, bytes]:
-    """Stage to the data of the last event that brought a result of it."""
+def results(connection: Connection, run: str) -> list[bytes]:
+    """The data of the events that brought results of stages, the oldest first."""
     rows = connection.execute(
-        "SELECT json_extract(data, '$.stage'), data FROM events"
+        "SELECT data FROM events"
         " WHERE run = ? AND type IN ('StagePassed', 'AttemptFailed') ORDER BY seq",
         (run,),
     )
-    return {row[0]: row[1] for row in rows}
+    return [row[0] for row in rows]
 
 
 def insert_pipeline(
-    connection: sqlite3.Connection, digest: str, name: str, version: int, definition: bytes
+    connection: Connection, digest: str, name: str, version: int, definition: bytes
 ) -> None:
     connection.execute(
-        "INSERT OR IGNORE INTO pipelines (digest, name, version, definition) VALUES (?, ?, ?, ?)",
+        "INSERT INTO pipelines (digest, name, version, definition) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (digest) DO NOTHING",
         (digest, name, version, definition),
     )
 
 
-def insert_run(connection: sqlite3.Connection, row: RunRow, due: float | None) -> int:
+def insert_run(
+    connection: Connection, row: RunRow, due: float | None, pipeline_name: str, seq: int
+) -> int:
     """Insert a run and give it the next number, which is returned."""
-    number: int = connection.execute("SELECT coalesce(max(number), 0) + 1 FROM runs").fetchone()[0]
+    number = connection.next_run_number()
     connection.execute(
         "INSERT INTO runs (id, number, status, pipeline, title, trace, submission, state, due,"
-        " created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " created_at, pipeline_name, seq) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             row.id,
             number,
@@ -90,30 +94,33 @@ def insert_run(connection: sqlite3.Connection, row: RunRow, due: float | None) -
             row.state,
             due,
             row.created_at,
+            pipeline_name,
+            seq,
         ),
     )
     return number
 
 
 def save_runs(
-    connection: sqlite3.Connection,
-    rows: Sequence[tuple[str, bytes, float | None, float | None, str]],
+    connection: Connection,
+    rows: Sequence[tuple[str, bytes, float | None, float | None, int, str]],
 ) -> None:
-    """Rows are (status, state, due, ended_at, run)."""
+    """Rows are (status, state, due, ended_at, seq, run)."""
     connection.executemany(
-        "UPDATE runs SET status = ?, state = ?, due = ?, ended_at = ? WHERE id = ?", rows
+        "UPDATE runs SET status = ?, state = ?, due = ?, ended_at = ?, seq = ? WHERE id = ?", rows
     )
 
 
-def save_submissions(connection: sqlite3.Connection, rows: Iterable[tuple[bytes, str]]) -> None:
+def save_submissions(connection: Connection, rows: Iterable[tuple[bytes, str]]) -> None:
     """Rows are (submission, run)."""
     connection.executemany("UPDATE runs SET submission = ? WHERE id = ?", rows)
 
 
-def quarantine_run(connection: sqlite3.Connection, run: str, at: float) -> None:
+def quarantine_run(connection: Connection, run: str, at: float, seq: int) -> None:
     """Take a run out of play without touching the state that could not be read."""
     connection.execute(
-        "UPDATE runs SET status = 'quarantined', due = NULL, ended_at = ? WHERE id = ?", (at, run)
+        "UPDATE runs SET status = 'quarantined', due = NULL, ended_at = ?, seq = ? WHERE id = ?",
+        (at, seq, run),
     )
     connection.execute(
         "UPDATE orders SET status = 'cancelled' WHERE run = ? AND status = 'open'", (run,)
@@ -121,7 +128,7 @@ def quarantine_run(connection: sqlite3.Connection, run: str, at: float) -> None:
 
 
 def append_events(
-    connection: sqlite3.Connection, rows: Iterable[tuple[str, int, float, str, bytes]]
+    connection: Connection, rows: Iterable[tuple[str, int, float, str, bytes]]
 ) -> None:
     """Rows are (run, seq, at, type, data); a repeated (run, seq) is an IntegrityError."""
     connection.executemany(
@@ -129,12 +136,12 @@ def append_events(
     )
 
 
-def next_seq(connection: sqlite3.Connection, run: str) -> int:
+def next_seq(connection: Connection, run: str) -> int:
     row = connection.execute("SELECT max(seq) FROM events WHERE run = ?", (run,)).fetchone()
     return (row[0] or 0) + 1
 
 
-def insert_orders(connection: sqlite3.Connection, orders: Iterable[OrderRow]) -> None:
+def insert_orders(connection: Connection, orders: Iterable[OrderRow]) -> None:
     """A second order for an attempt is an IntegrityError."""
     connection.executemany(
         "INSERT INTO orders (run, stage, attempt, token, status, deliveries, task)"
@@ -147,7 +154,7 @@ def insert_orders(connection: sqlite3.Connection, orders: Iterable[OrderRow]) ->
 
 
 def close_orders(
-    connection: sqlite3.Connection, rows: Sequence[tuple[str, bytes | None, str, str, int]]
+    connection: Connection, rows: Sequence[tuple[str, bytes | None, str, str, int]]
 ) -> None:
     """Rows are (status, outcome, run, stage, attempt); an order that is closed stays as it is."""
     connection.executemany(
@@ -157,7 +164,7 @@ def close_orders(
     )
 
 
-def deliver(connection: sqlite3.Connection) -> list[OrderRow]:
+def deliver(connection: Connection) -> list[OrderRow]:
     """Count the delivery of every order that was never handed out, and return those orders."""
     rows = connection.execute(
         "UPDATE orders SET deliveries = 1 WHERE status = 'open' AND deliveries = 0"
@@ -166,7 +173,7 @@ def deliver(connection: sqlite3.Connection) -> list[OrderRow]:
     return [OrderRow(*row) for row in rows]
 
 
-def handed_out(connection: sqlite3.Connection) -> list[OrderRow]:
+def handed_out(connection: Connection) -> list[OrderRow]:
     """Orders that were handed out and have no outcome."""
     rows = connection.execute(
         "SELECT run, stage, attempt, token, deliveries, task FROM orders"
@@ -175,7 +182,7 @@ def handed_out(connection: sqlite3.Connection) -> list[OrderRow]:
     return [OrderRow(*row) for row in rows]
 
 
-def task(connection: sqlite3.Connection, run: str, stage: str, attempt: int) -> bytes | None:
+def task(connection: Connection, run: str, stage: str, attempt: int) -> bytes | None:
     """What an order asks for."""
     row = connection.execute(
         "SELECT task FROM orders WHERE run = ? AND stage = ? AND attempt = ?", (run, stage, attempt)
@@ -183,7 +190,7 @@ def task(connection: sqlite3.Connection, run: str, stage: str, attempt: int) -> 
     return row[0] if row else None
 
 
-def open_orders(connection: sqlite3.Connection) -> int:
+def open_orders(connection: Connection) -> int:
     count: int = connection.execute("SELECT count(*) FROM orders WHERE status = 'open'").fetchone()[
         0
     ]
@@ -193,7 +200,7 @@ def open_orders(connection: sqlite3.Connection) -> int:
 ACTIVE = ("queued", "running", "waiting", "paused")
 
 
-def timers(connection: sqlite3.Connection) -> list[tuple[str, float]]:
+def timers(connection: Connection) -> list[tuple[str, float]]:
     """When the next timer of each run fires."""
     return [
         (row[0], row[1])
@@ -204,40 +211,38 @@ def timers(connection: sqlite3.Connection) -> list[tuple[str, float]]:
     ]
 
 
-def moving(connection: sqlite3.Connection) -> list[str]:
+def moving(connection: Connection) -> list[str]:
     """Runs that an engine has something to do for now or soon."""
     rows = connection.execute("SELECT id FROM runs WHERE status IN ('queued', 'running')")
     return [row[0] for row in rows]
 
 
-def insert_command(connection: sqlite3.Connection, command: CommandRow, at: float) -> None:
+def insert_command(connection: Connection, command: CommandRow, at: float) -> None:
     connection.execute(
         "INSERT INTO commands (id, at, kind, run, data) VALUES (?, ?, ?, ?, ?)",
         (command.id, at, command.kind, command.run, command.data),
     )
 
 
-def open_commands(connection: sqlite3.Connection) -> list[CommandRow]:
+def open_commands(connection: Connection) -> list[CommandRow]:
     rows = connection.execute(
         "SELECT id, kind, run, data FROM commands WHERE done_at IS NULL ORDER BY at, id"
     ).fetchall()
     return [CommandRow(*row) for row in rows]
 
 
-def finish_command(connection: sqlite3.Connection, command: str, answer: bytes, at: float) -> None:
+def finish_command(connection: Connection, command: str, answer: bytes, at: float) -> None:
     connection.execute(
         "UPDATE commands SET done_at = ?, answer = ? WHERE id = ?", (at, answer, command)
     )
 
 
-def command_answer(connection: sqlite3.Connection, command: str) -> bytes | None:
+def command_answer(connection: Connection, command: str) -> bytes | None:
     row = connection.execute("SELECT answer FROM commands WHERE id = ?", (command,)).fetchone()
     return row[0] if row else None
 
 
-def note_progress(
-    connection: sqlite3.Connection, rows: Iterable[tuple[str, str, int, str]]
-) -> None:
+def note_progress(connection: Connection, rows: Iterable[tuple[str, str, int, str]]) -> None:
     """Rows are (run, stage, attempt, doing)."""
     connection.executemany(
         "INSERT INTO progress (run, stage, attempt, doing) VALUES (?, ?, ?, ?)"

@@ -1,11 +1,19 @@
-"""Reads for the faces: runs by reference, lists of runs, their events and progress."""
+"""Reads for the faces: runs by reference, their events and progress, and the feed of all events.
+
+Every event of every run has a position. To follow them all: take ``position_now`` (or 0 for the
+beginning), then again and again ``feed(connection, after)`` with the position of the last event
+that came, whenever somebody rings or a moment has passed. Nothing is skipped and nothing comes
+twice, also while many engines commit at once: an event is given out only once no transaction that
+is still open can bring one with a lower position. Positions grow, with gaps; within a run they
+follow ``seq``. They stay the same for as long as the events are kept.
+"""
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
 
 from shipway.errors import NotFoundError, UsageError
+from shipway.store.database import Connection
 from shipway.store.ledger import RunRow, load_run
 
 
@@ -17,7 +25,22 @@ class EventRow:
     data: bytes
 
 
-def resolve(connection: sqlite3.Connection, ref: str) -> str:
+@dataclass(frozen=True, slots=True)
+class PlacedEvent:
+    """An event with its place among those of all runs."""
+
+    position: int
+    run: str
+    seq: int
+    at: float
+    type: str
+    data: bytes
+
+
+_ALL = 2**62
+
+
+def resolve(connection: Connection, ref: str) -> str:
     """The id for a number, a unique prefix of an id, or ``@last``; raises NotFoundError."""
     if ref in {"@last", "last", "latest"}:
         row = connection.execute("SELECT id FROM runs ORDER BY number DESC LIMIT 1").fetchone()
@@ -38,7 +61,7 @@ def resolve(connection: sqlite3.Connection, ref: str) -> str:
     raise _unknown(connection, ref)
 
 
-def _unknown(connection: sqlite3.Connection, ref: str) -> NotFoundError:
+def _unknown(connection: Connection, ref: str) -> NotFoundError:
     row = connection.execute("SELECT max(number) FROM runs").fetchone()
     newest = f"; the newest is {row[0]}" if row[0] else ""
     return NotFoundError(
@@ -46,7 +69,7 @@ def _unknown(connection: sqlite3.Connection, ref: str) -> NotFoundError:
     )
 
 
-def get(connection: sqlite3.Connection, run: str) -> RunRow:
+def get(connection: Connection, run: str) -> RunRow:
     """Raises NotFoundError."""
     row = load_run(connection, run)
     if row is None:
@@ -54,34 +77,40 @@ def get(connection: sqlite3.Connection, run: str) -> RunRow:
     return row
 
 
-def newest(
-    connection: sqlite3.Connection,
-    *,
-    limit: int,
-    before: int | None = None,
-    status: str | None = None,
-) -> list[RunRow]:
-    """A page of runs, newest first; ``before`` is the number that the last page ended with."""
+def events(
+    connection: Connection, run: str, after: int = 0, limit: int | None = None
+) -> list[EventRow]:
+    """The events of a run after number ``after``."""
     rows = connection.execute(
-        "SELECT r.id, r.number, r.status, r.pipeline, p.definition, r.title, r.trace,"
-        " r.submission, r.state, r.created_at, r.ended_at"
-        " FROM runs r JOIN pipelines p ON p.digest = r.pipeline"
-        " WHERE (? IS NULL OR r.number < ?) AND (? IS NULL OR r.status = ?)"
-        " ORDER BY r.number DESC LIMIT ?",
-        (before, before, status, status, limit),
-    )
-    return [RunRow(*row) for row in rows]
-
-
-def events(connection: sqlite3.Connection, run: str, after: int = 0) -> list[EventRow]:
-    rows = connection.execute(
-        "SELECT seq, at, type, data FROM events WHERE run = ? AND seq > ? ORDER BY seq",
-        (run, after),
+        "SELECT seq, at, type, data FROM events WHERE run = ? AND seq > ? ORDER BY seq LIMIT ?",
+        (run, after, _ALL if limit is None else limit),
     )
     return [EventRow(*row) for row in rows]
 
 
-def progress(connection: sqlite3.Connection, run: str) -> dict[str, tuple[int, str]]:
+def feed(connection: Connection, after: int, limit: int = 500) -> list[PlacedEvent]:
+    """The next events of all runs after position ``after``; see the head of this module."""
+    horizon = connection.horizon()
+    rows = connection.execute(
+        "SELECT position, run, seq, at, type, data FROM events"
+        " WHERE position > ? AND position <= ? ORDER BY position LIMIT ?",
+        (after, _ALL if horizon is None else horizon, limit),
+    )
+    return [PlacedEvent(*row) for row in rows]
+
+
+def position_now(connection: Connection) -> int:
+    """Where somebody begins who only wants what comes from now on."""
+    horizon = connection.horizon()
+    if horizon is not None:
+        return horizon
+    position: int = connection.execute("SELECT coalesce(max(position), 0) FROM events").fetchone()[
+        0
+    ]
+    return position
+
+
+def progress(connection: Connection, run: str) -> dict[str, tuple[int, str]]:
     """Stage to (attempt, what its agent said last)."""
     rows = connection.execute(
         "SELECT stage, attempt, doing FROM progress WHERE run = ?", (run,)
@@ -89,7 +118,7 @@ def progress(connection: sqlite3.Connection, run: str) -> dict[str, tuple[int, s
     return {row[0]: (row[1], row[2]) for row in rows}
 
 
-def interrupted(connection: sqlite3.Connection) -> int:
+def interrupted(connection: Connection) -> int:
     """How many runs could go on by themselves."""
     count: int = connection.execute(
         "SELECT count(*) FROM runs WHERE status IN ('queued', 'running')"
@@ -97,7 +126,6 @@ def interrupted(connection: sqlite3.Connection) -> int:
     return count
 
 
-def data_version(connection: sqlite3.Connection) -> int:
-    """Changes whenever another connection has committed."""
-    version: int = connection.execute("PRAGMA data_version").fetchone()[0]
-    return version
+def change_mark(connection: Connection) -> object:
+    """Differs from the last one of this thread whenever another connection has committed."""
+    return connection.change_mark()

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData()
@@ -28,11 +29,15 @@ pipelines = Table(
     Column("definition", LargeBinary, nullable=False),
 )
 
-# ``due`` is when the run's next timer fires; ``state`` is the reducer's RunState as JSON.
+# Ids are looked up by how they begin, whatever language the server sorts in.
+_ID = Text().with_variant(Text(collation="C"), "postgresql")
+
+# ``due`` is when the run's next timer fires; ``state`` is the reducer's RunState as JSON, and
+# ``seq`` the number of the last event in it: who keeps a state in memory checks it against that.
 runs = Table(
     "runs",
     metadata,
-    Column("id", Text, primary_key=True),
+    Column("id", _ID, primary_key=True),
     Column("number", Integer, nullable=False, unique=True),
     Column("status", Text, nullable=False),
     Column("pipeline", Text, ForeignKey("pipelines.digest"), nullable=False),
@@ -43,7 +48,12 @@ runs = Table(
     Column("due", Float),
     Column("created_at", Float, nullable=False),
     Column("ended_at", Float),
-    Index("runs_by_status", "status"),
+    Column("seq", Integer, nullable=False, server_default="0"),
+    Column("pipeline_name", Text, nullable=False, server_default=""),
+    Index("runs_by_status", "status", "number"),
+    Index("runs_by_pipeline", "pipeline_name", "number"),
+    Index("runs_of_pipeline", "pipeline"),
+    Index("runs_by_end", "ended_at", "number"),
 )
 
 # Rows lie in the order of writing: what many runs say in one commit shares a few pages.
@@ -63,6 +73,8 @@ events = Table(
 
 # ``deliveries`` is counted before an order is handed out, so that one that kills its worker
 # is noticed. The unique key makes two orders for one attempt impossible.
+_OPEN = text("status = 'open'")
+
 orders = Table(
     "orders",
     metadata,
@@ -76,6 +88,7 @@ orders = Table(
     Column("task", LargeBinary, nullable=False),
     Column("outcome", LargeBinary),
     UniqueConstraint("run", "stage", "attempt", name="orders_of_run"),
+    Index("orders_open", "deliveries", sqlite_where=_OPEN, postgresql_where=_OPEN),
 )
 
 # Orders that nobody could do; ``state`` is dead, replayed or discarded.
@@ -110,7 +123,7 @@ commands = Table(
     Column("data", LargeBinary, nullable=False),
     Column("done_at", Float),
     Column("answer", LargeBinary),
-    Index("commands_open", "done_at", "at"),
+    Index("commands_by_end", "done_at", "at"),
 )
 
 # What an agent says it is doing now; overwritten, and of no consequence.

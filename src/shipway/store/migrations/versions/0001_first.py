@@ -8,6 +8,8 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+ID = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
 
 def upgrade() -> None:
     op.create_table(
@@ -19,7 +21,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "runs",
-        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("id", ID, primary_key=True),
         sa.Column("number", sa.Integer, nullable=False, unique=True),
         sa.Column("status", sa.Text, nullable=False),
         sa.Column("pipeline", sa.Text, sa.ForeignKey("pipelines.digest"), nullable=False),

@@ -1,0 +1,47 @@
+"""Opens the database that the settings name, with its tables at this version's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from shipway.config import Settings
+from shipway.errors import ConfigurationError
+from shipway.store.database import Database
+from shipway.store.sqlite import SqliteDatabase
+
+#: The revision that this code reads and writes; ``migrate`` brings a database there.
+REVISION = "0004"
+
+
+def database(path: Path, settings: Settings | None = None) -> Database:
+    """The database that the settings name, or else the file at ``path``; nothing is touched yet."""
+    if settings is None:
+        return SqliteDatabase(path)
+    slow_after = settings.slow_query_ms / 1000
+    if settings.database_url is None:
+        return SqliteDatabase(path, slow_after)
+    try:
+        from shipway.store.postgres import Limits, PostgresDatabase
+    except ImportError as error:
+        raise ConfigurationError(
+            "SHIPWAY_DATABASE_URL names PostgreSQL, and its driver is not installed",
+            hint="install Shipway with its extra: pip install 'shipway[fleet]'",
+        ) from error
+    limits = Limits(
+        settings.database_connections,
+        settings.database_wait_s,
+        settings.database_patience_s,
+        slow_after,
+    )
+    return PostgresDatabase(settings.database_url, limits)
+
+
+def prepare(path: Path, settings: Settings | None = None) -> Database:
+    """The same, migrated if needed; raises ConfigurationError if it is newer than we are."""
+    found = database(path, settings)
+    if found.revision() != REVISION:
+        # Imported here: alembic and SQLAlchemy cost half a second, once a release.
+        from shipway.store.migrate import migrate
+
+        migrate(found)
+    return found
