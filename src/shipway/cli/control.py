@@ -1,4 +1,4 @@
-"""``shipway run pause|resume|cancel|retry|rewind``: what a person can do to a run that is there."""
+"""``shipway run pause|resume|cancel|retry|rewind|repair|discard``: what can be done to a run."""
 
 from __future__ import annotations
 
@@ -209,6 +209,43 @@ def _changes(given: Mapping[str, Any]) -> Changes:
         claim=None if claim is None else Claim(claim),
         answers=inputs.answers(given["answer"]),
     )
+
+
+@click.command(
+    "repair", cls=Command, examples=("shipway run repair 12", "shipway run repair 12 --json")
+)
+@reference
+@_why
+@speaks
+def repair(output: Output, ref: str, message: str) -> None:
+    """Rebuild a quarantined run from its events, and let it go on.
+
+    Only a history that is whole is used; nothing is guessed. What was being worked on when the
+    run was put aside is done anew.
+    """
+    from shipway.cli.session import opened, person
+
+    with opened(output) as system:
+        run = found(system, ref).summary.id
+        system.commands.repair(run, by=person(), reason=message or "repaired")
+        system.detach(run)
+        _told(system, run, output, "is rebuilt from its events")
+
+
+@click.command(
+    "discard", cls=Command, examples=("shipway run discard 12 -m 'started again as run 15'",)
+)
+@reference
+@click.option("--message", "-m", metavar="WHY", required=True, help="Why; it is kept.")
+@speaks
+def discard(output: Output, ref: str, message: str) -> None:
+    """Give a quarantined run up; it ends as cancelled."""
+    from shipway.cli.session import opened, person
+
+    with opened(output) as system:
+        run = found(system, ref).summary.id
+        system.commands.give_up(run, person(), message)
+        _told(system, run, output, "is discarded")
 
 
 def _requirement(requirement: str | None, spec: str | None) -> inputs.Given | None:

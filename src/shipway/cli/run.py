@@ -31,6 +31,8 @@ TABLE = {
     "cancel": Lazy("shipway.cli.control:cancel", MANAGE, "Stop a run."),
     "retry": Lazy("shipway.cli.control:retry", MANAGE, "Do again what failed, and go on."),
     "rewind": Lazy("shipway.cli.control:rewind", MANAGE, "Send a run back to a stage."),
+    "repair": Lazy("shipway.cli.control:repair", MANAGE, "Rebuild a quarantined run."),
+    "discard": Lazy("shipway.cli.control:discard", MANAGE, "Give a quarantined run up."),
 }
 
 EXAMPLES = (

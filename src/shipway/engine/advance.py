@@ -16,8 +16,9 @@ from shipway.domain.run import events as e
 from shipway.domain.run.decide import Decision
 from shipway.domain.run.state import RunState
 from shipway.engine.begin import begin
-from shipway.engine.codec import encode, state_of
+from shipway.engine.codec import encode
 from shipway.engine.intake import Ready
+from shipway.engine.quarantine import put_aside, rebuilt, trusted
 from shipway.engine.writing import Page
 from shipway.errors import ConflictError, CorruptRunError, NotFoundError, ShipwayError
 from shipway.store import ledger
@@ -43,7 +44,7 @@ class Committed(NamedTuple):
 @dataclass(slots=True)
 class _Asked:
     run: str
-    given: e.Input | Ready
+    given: e.Input | Ready | CorruptRunError
     outcome: bytes | None = None
     future: Future[Committed] | None = None
     command: str | None = None
@@ -109,6 +110,10 @@ class Writer:
         future: Future[Committed] = Future()
         self._put(_Asked(run, given, None, future, command))
         return future
+
+    def distrust(self, run: str, error: CorruptRunError) -> None:
+        """Put a run aside: something that is stored of it cannot be read."""
+        self._put(_Asked(run, error))
 
     def submit(self, ready: Ready) -> Future[Committed]:
         """Write a new run; its first orders are handed out after the commit."""
@@ -244,12 +249,12 @@ class Writer:
     def _one(self, asked: _Asked, page: Page) -> Committed:
         if isinstance(asked.given, Ready):
             return self._begin(asked.given, page)
+        if isinstance(asked.given, CorruptRunError):
+            return self._distrusted(asked, asked.given, page.now)
         try:
-            state, trace = self._load(asked.run)
+            state, trace = self._load(asked.run, asked.given)
         except CorruptRunError as error:
-            self._quarantine(asked.run, error, page.now)
-            self._reply(asked, refusal(error))
-            return Committed(asked.run, None, ())
+            return self._distrusted(asked, error, page.now)
         decision = decide(state, asked.given, page.now)
         finished = asked.given.stage if isinstance(asked.given, e.Completed) else None
         orders = page.add(state, decision, trace, finished, asked.outcome)
@@ -267,16 +272,17 @@ class Writer:
         if asked.command is not None:
             ledger.finish_command(self._connection, asked.command, answer, self._now())
 
-    def _load(self, run: str) -> tuple[RunState, str]:
+    def _load(self, run: str, given: e.Input) -> tuple[RunState, str]:
+        if isinstance(given, e.Repaired):
+            return rebuilt(self._connection, run)
         known = self._states.get(run)
-        if known is not None:
-            return known
-        row = ledger.load_run(self._connection, run)
-        if row is None:
-            raise NotFoundError(f"there is no run {run}")
-        if row.status == "quarantined":
-            raise CorruptRunError("the run is quarantined")
-        return state_of(row, ledger.results(self._connection, run)), row.trace
+        return trusted(self._connection, run) if known is None else known
+
+    def _distrusted(self, asked: _Asked, error: CorruptRunError, now: float) -> Committed:
+        put_aside(self._connection, asked.run, error, now)
+        self._states.pop(asked.run, None)
+        self._reply(asked, refusal(error))
+        return Committed(asked.run, None, ())
 
     def _remember(self, run: str, state: RunState, trace: str) -> None:
         if state.status.is_final:
@@ -286,15 +292,6 @@ class Writer:
         self._states.move_to_end(run)
         if len(self._states) > _CACHED_RUNS:
             self._states.popitem(last=False)
-
-    def _quarantine(self, run: str, error: CorruptRunError, now: float) -> None:
-        row = ledger.load_run(self._connection, run)
-        if row is not None and row.status == "quarantined":
-            return
-        seq = ledger.next_seq(self._connection, run)
-        ledger.quarantine_run(self._connection, run, now, seq)
-        data = encode({"error": told(error)})
-        ledger.append_events(self._connection, [(run, seq, now, "RunQuarantined", data)])
 
     def _write_progress(self, connection: Connection) -> None:
         if self._progress:

@@ -51,13 +51,15 @@ def decode_event(kind: str, data: bytes) -> e.Event:
     return event
 
 
-def pipeline_of(digest: str, definition: bytes) -> Pipeline:
+def pipeline_of(digest: str, definition: bytes | None) -> Pipeline:
     """The pipeline that a run is pinned to; raises CorruptRunError."""
     known = _pipelines.get(digest)
     if known is None:
+        if definition is None:
+            raise CorruptRunError("the pipeline that the run was started with is gone")
         try:
             known = pipeline_from_json(orjson.loads(definition))
-        except ValueError as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise CorruptRunError("the run's pipeline cannot be read") from error
         if known.digest != digest:
             raise CorruptRunError("the run's pipeline is not the one it was started with")

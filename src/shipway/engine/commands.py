@@ -163,6 +163,19 @@ class Commands:
         given = {"stage": stage, "by": by, "reason": reason, "changes": new}
         self._tell("rewind", run, given)
 
+    def repair(self, run: str, by: str = "a person", reason: str = "repaired") -> None:
+        """Rebuild a quarantined run from its events and let it go on.
+
+        Raises ConflictError if it is not quarantined, or if its history is not whole.
+        """
+        self._tell("repair", run, {"by": by, "reason": reason})
+
+    def give_up(self, run: str, by: str, reason: str) -> None:
+        """End a quarantined run as cancelled; raises UsageError without a reason."""
+        if not reason.strip():
+            raise UsageError("why is it discarded?", hint='say so: -m "it was done by hand"')
+        self._tell("discard", run, {"by": by, "reason": reason})
+
     def replay(
         self, numbers: Sequence[int], by: str = "a person", reason: str = "replayed"
     ) -> list[ItemResult]:

@@ -51,7 +51,9 @@ def detail(
             for stage in state.pipeline.stages
         ],
         asks=_asks(row, state, history),
-        stop=_stop(row, state),
+        stop=_aside(row, None, history)
+        if status_of(row) is RunStatus.QUARANTINED
+        else _stop(row, state),
         artifacts=_artifacts(state),
         effects=effects(state.pipeline, history),
     )
@@ -64,7 +66,7 @@ def summary(row: RunRow, state: RunState) -> RunSummary:
     return RunSummary(
         id=row.id,
         number=row.number,
-        status=RunStatus(row.status),
+        status=status_of(row),
         pipeline=state.pipeline.name,
         title=row.title,
         claim=None if claim is None else Claim(claim),
@@ -77,12 +79,22 @@ def summary(row: RunRow, state: RunState) -> RunSummary:
     )
 
 
-def quarantined(row: RunRow, error: CorruptRunError) -> RunDetail:
+def status_of(row: RunRow) -> RunStatus:
+    """The state that a row names; one that this version does not know is not to be trusted."""
+    return RunStatus(row.status) if row.status in _KNOWN else RunStatus.QUARANTINED
+
+
+_KNOWN = frozenset(RunStatus)
+
+
+def quarantined(row: RunRow, error: CorruptRunError, history: Sequence[EventRow]) -> RunDetail:
     """What can be shown of a run whose state cannot be read: that it is out of play, and why."""
+    status = status_of(row)
+    stop = _given_up(row, history) if status is RunStatus.CANCELLED else _aside(row, error, history)
     told = RunSummary(
         id=row.id,
         number=row.number,
-        status=RunStatus.QUARANTINED,
+        status=status if status is RunStatus.CANCELLED else RunStatus.QUARANTINED,
         pipeline="unknown",
         title=row.title,
         claim=None,
@@ -91,7 +103,7 @@ def quarantined(row: RunRow, error: CorruptRunError) -> RunDetail:
         ended_at=_time(row.ended_at),
         seconds=0.0,
         stages={},
-        reason=error.message,
+        reason=stop.message,
     )
     return RunDetail(
         summary=told,
@@ -104,14 +116,47 @@ def quarantined(row: RunRow, error: CorruptRunError) -> RunDetail:
         submission={},
         stages=[],
         asks=[],
-        stop=StopView(
-            code=error.code,
-            message=error.message,
-            hint="nothing else is affected; start the requirement again as a new run",
-            next_commands=[f"shipway run view {row.number} --json"],
-        ),
+        stop=stop,
         artifacts=[],
     )
+
+
+def _aside(row: RunRow, error: CorruptRunError | None, history: Sequence[EventRow]) -> StopView:
+    """Why a run is out of play, and the two ways out."""
+    told = _last(history, "RunQuarantined").get("error", {}).get("message")
+    found = "its stored state cannot be trusted" if error is None else error.message
+    return StopView(
+        code=CorruptRunError.code,
+        message=str(told or found),
+        hint="nothing else is affected; repair rebuilds it from its events if these are whole,"
+        " discard gives it up",
+        next_commands=[
+            f"shipway run repair {row.number}",
+            f"shipway run discard {row.number} -m WHY",
+        ],
+    )
+
+
+def _given_up(row: RunRow, history: Sequence[EventRow]) -> StopView:
+    reason = _last(history, "RunEnded").get("reason")
+    return StopView(
+        code="DISCARDED",
+        message=str(reason or "it was quarantined, and then discarded"),
+        hint="start the requirement again as a new run",
+        next_commands=[f"shipway run logs {row.number}"],
+    )
+
+
+def _last(history: Sequence[EventRow], kind: str) -> dict[str, Any]:
+    """The data of the last event of a kind; nothing if there is none that can be read."""
+    for event in reversed(history):
+        if event.type == kind:
+            try:
+                data: dict[str, Any] = decode(event.data)
+            except ValueError:
+                return {}
+            return data
+    return {}
 
 
 def _time(at: float | None) -> str | None:

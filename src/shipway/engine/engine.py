@@ -22,16 +22,17 @@ from shipway.contracts.registry import CONTRACTS, Contract
 from shipway.domain.run import events as e
 from shipway.domain.run.decide import Decision
 from shipway.engine.advance import Committed, Writer, refusal
-from shipway.engine.codec import decode
+from shipway.engine.codec import decode, encode
 from shipway.engine.commands import COMMANDS
 from shipway.engine.desks import Desks
 from shipway.engine.dispatch.local import LocalDispatch
 from shipway.engine.owner import Ownership
 from shipway.engine.places import Places
+from shipway.engine.quarantine import give_up
 from shipway.engine.timers import Timers
 from shipway.errors import ShipwayError, UsageError
 from shipway.store import ledger
-from shipway.store.database import Database
+from shipway.store.database import Connection, Database
 from shipway.store.ledger import CommandRow, OrderRow
 
 _PROGRESS_EVERY = 0.25
@@ -59,7 +60,12 @@ class Engine:
         self.writer = Writer(database, now, self._after_commit, contracts)
         self._desks = Desks(settings, artifacts, self._note)
         self._dispatch = LocalDispatch(
-            registry, self._desks, self.writer.tell, settings.max_attempts_at_once, contracts
+            registry,
+            self._desks,
+            self.writer.tell,
+            settings.max_attempts_at_once,
+            contracts,
+            distrust=self.writer.distrust,
         )
         self._loop: asyncio.AbstractEventLoop
         self._timers: Timers
@@ -159,7 +165,11 @@ class Engine:
         for order in lost:
             why = "the engine that worked on it died"
             given = e.Interrupted(order.stage, order.attempt, order.token, why, suspect=True)
-            await asyncio.wrap_future(self.writer.ask(order.run, given))
+            try:
+                await asyncio.wrap_future(self.writer.ask(order.run, given))
+            except ShipwayError as error:
+                # One order that cannot be taken back must not keep the engine from all others.
+                self._log.error("order.lost", run=order.run, stage=order.stage, error=error.message)
         self._read_timers()
 
     async def _collect(self) -> None:
@@ -190,6 +200,9 @@ class Engine:
 
     async def _obey(self, command: CommandRow) -> None:
         try:
+            if command.kind == "discard":
+                self.writer.run(lambda db: self._give_up(db, command))
+                return
             given = _input_of(command)
             committed = await asyncio.wrap_future(
                 self.writer.ask(command.run or "", given, command.id)
@@ -200,6 +213,11 @@ class Engine:
         if isinstance(given, e.Pause) and committed.decision is not None:
             grace = float(decode(command.data).get("grace", 0.0))
             self._loop.call_later(grace, self._dispatch.give_back, command.run, given.reason)
+
+    def _give_up(self, connection: Connection, command: CommandRow) -> None:
+        data, now = decode(command.data), self._now()
+        give_up(connection, command.run or "", data["by"], data["reason"], now)
+        ledger.finish_command(connection, command.id, encode({"ok": True}), now)
 
     def _refuse(self, command: CommandRow, error: ShipwayError) -> None:
         answer, now = refusal(error), self._now()
@@ -247,8 +265,15 @@ def _work_left(connection: Any) -> bool:
 
 
 def _input_of(command: CommandRow) -> e.Input:
-    data = decode(command.data)
-    match command.kind:
+    """Raises UsageError for a command that this engine cannot read."""
+    try:
+        return _read(command.kind, decode(command.data))
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError("what is stored of that command cannot be read") from error
+
+
+def _read(kind: str, data: dict[str, Any]) -> e.Input:
+    match kind:
         case "cancel":
             return e.Cancel(data["by"], data["reason"])
         case "pause":
@@ -257,6 +282,8 @@ def _input_of(command: CommandRow) -> e.Input:
             return e.Resume(data["by"])
         case "retry":
             return e.Retry(data["by"], data["reason"], data["stage"], data.get("attempt"))
+        case "repair":
+            return e.Repaired(data["by"], data["reason"])
         case "rewind":
             return e.Rewind(data["stage"], data["by"], data["reason"], data["changes"])
         case "answer":

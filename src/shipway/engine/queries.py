@@ -10,7 +10,7 @@ from shipway.contracts.model import ArtifactRef
 from shipway.contracts.views import AskView, EventView, RunDetail, RunSummary
 from shipway.domain.states import RunStatus
 from shipway.engine.codec import state_of
-from shipway.engine.detail import detail, event_view, quarantined, summary
+from shipway.engine.detail import detail, event_view, quarantined, status_of, summary
 from shipway.engine.places import Places
 from shipway.errors import CorruptRunError, NotFoundError
 from shipway.store import listing, runs
@@ -63,7 +63,7 @@ class Queries:
 
     def status(self, ref: str) -> RunStatus:
         with self._database.reading() as connection:
-            return RunStatus(runs.get(connection, runs.resolve(connection, ref)).status)
+            return status_of(runs.get(connection, runs.resolve(connection, ref)))
 
     def inbox(self) -> list[AskView]:
         """Every open question, oldest run first."""
@@ -118,14 +118,18 @@ def _detail(connection: Connection, run: str) -> RunDetail:
         state = state_of(row, results(connection, run))
         return detail(row, state, history, runs.progress(connection, run))
     except CorruptRunError as error:
-        return quarantined(row, error)
+        return quarantined(row, error, history)
+    except (ValueError, KeyError, TypeError) as error:
+        unreadable = CorruptRunError(f"the history of run {row.number} cannot be read")
+        unreadable.__cause__ = error
+        return quarantined(row, unreadable, history)
 
 
 def _summary(connection: Connection, row: RunRow) -> RunSummary:
     try:
         return summary(row, state_of(row, results(connection, row.id)))
     except CorruptRunError as error:
-        return quarantined(row, error).summary
+        return quarantined(row, error, ()).summary
 
 
 def _logs(folder: Path) -> list[tuple[str, int, Path]]:

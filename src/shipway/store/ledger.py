@@ -11,13 +11,13 @@ from shipway.store.database import Connection
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """A run as stored; the byte fields are JSON."""
+    """A run as stored; the byte fields are JSON. ``definition`` None: its pipeline is gone."""
 
     id: str
     number: int
     status: str
     pipeline: str
-    definition: bytes
+    definition: bytes | None
     title: str
     trace: str
     submission: bytes
@@ -46,7 +46,7 @@ class CommandRow:
 RUN = """
 SELECT r.id, r.number, r.status, r.pipeline, p.definition, r.title, r.trace, r.submission,
        r.state, r.created_at, r.ended_at
-FROM runs r JOIN pipelines p ON p.digest = r.pipeline
+FROM runs r LEFT JOIN pipelines p ON p.digest = r.pipeline
 """
 
 
@@ -71,6 +71,17 @@ def insert_pipeline(
     connection.execute(
         "INSERT INTO pipelines (digest, name, version, definition) VALUES (?, ?, ?, ?)"
         " ON CONFLICT (digest) DO NOTHING",
+        (digest, name, version, definition),
+    )
+
+
+def mend_pipeline(
+    connection: Connection, digest: str, name: str, version: int, definition: bytes
+) -> None:
+    """Put a pipeline back whose definition was lost or is no longer readable."""
+    connection.execute(
+        "INSERT INTO pipelines (digest, name, version, definition) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (digest) DO UPDATE SET definition = excluded.definition",
         (digest, name, version, definition),
     )
 
@@ -124,6 +135,13 @@ def quarantine_run(connection: Connection, run: str, at: float, seq: int) -> Non
     )
     connection.execute(
         "UPDATE orders SET status = 'cancelled' WHERE run = ? AND status = 'open'", (run,)
+    )
+
+
+def discard_run(connection: Connection, run: str, at: float, seq: int) -> None:
+    """End a run that is quarantined, without a look at its state."""
+    connection.execute(
+        "UPDATE runs SET status = 'cancelled', ended_at = ?, seq = ? WHERE id = ?", (at, seq, run)
     )
 
 

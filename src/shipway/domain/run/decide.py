@@ -63,10 +63,14 @@ def submit(run: str, pipeline: Pipeline, submission: Mapping[str, Any], now: flo
     return _decision(draft, None)
 
 
+#: What may be said to a run that has ended.
+_OPENS = e.Retry | e.Rewind | e.Repaired
+
+
 def decide(state: RunState, given: e.Input, now: float) -> Decision:
     """What follows from one input. Never raises for an input that does not fit: it is recorded."""
     draft = Draft(state, now)
-    if state.status.is_final and not isinstance(given, e.Retry | e.Rewind):
+    if state.status.is_final and not isinstance(given, _OPENS):
         draft.ignore(type(given).__name__, f"the run is {state.status}")
     else:
         _apply(draft, given)
@@ -116,20 +120,14 @@ def _apply(draft: Draft, given: e.Input) -> None:
             _answer(draft, given)
         case e.Cancel(by, reason):
             _end_all(draft, f"cancelled by {by}: {reason}")
-        case e.Pause(by, reason):
-            if draft.state.paused:
-                draft.ignore("Pause", "the run is paused already")
-            else:
-                draft.emit(e.RunPaused(by, reason))
-        case e.Resume(by):
-            if draft.state.paused:
-                draft.emit(e.RunResumed(by))
-            else:
-                draft.ignore("Resume", "the run is not paused")
+        case e.Pause() | e.Resume():
+            _pausing(draft, given)
         case e.Retry():
             retry(draft, given)
         case e.Rewind():
             rewind(draft, given)
+        case e.Repaired(by, reason):
+            _repaired(draft, by, reason)
 
 
 # Attempts
@@ -166,6 +164,14 @@ def _served(draft: Draft, given: e.Unserved | e.Served, stage: StageState) -> No
         draft.emit(e.StageServed(given.stage, given.attempt, due))
     else:
         draft.ignore(type(given).__name__, f"the stage is {stage.status}", given.stage)
+
+
+def _repaired(draft: Draft, by: str, reason: str) -> None:
+    draft.emit(e.RunRepaired(by, reason))
+    for name, stage in draft.state.stages.items():
+        if stage.in_hand:
+            why = "the run was put aside while it worked"
+            draft.emit(e.AttemptInterrupted(name, stage.attempt, why, suspect=False))
 
 
 def _interrupted(draft: Draft, given: e.Interrupted, stage: StageState) -> None:
@@ -318,6 +324,17 @@ def _refusal(ask: AskState) -> dict[str, Any]:
         + (f": {ask.comment}" if ask.comment else ""),
         hint="change what was refused and start a new run",
     ).report()
+
+
+def _pausing(draft: Draft, given: e.Pause | e.Resume) -> None:
+    pause = isinstance(given, e.Pause)
+    if draft.state.paused is pause:
+        what = "paused already" if pause else "not paused"
+        draft.ignore(type(given).__name__, f"the run is {what}")
+    elif isinstance(given, e.Pause):
+        draft.emit(e.RunPaused(given.by, given.reason))
+    else:
+        draft.emit(e.RunResumed(given.by))
 
 
 def _end_all(draft: Draft, reason: str) -> None:

@@ -199,6 +199,21 @@ class RunEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class RunQuarantined:
+    """Its stored state could not be trusted: the engine put it aside."""
+
+    error: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RunRepaired:
+    """It was rebuilt from its events, and goes on."""
+
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class InputIgnored:
     """A stale, repeated or impossible input: recorded, and nothing else."""
 
@@ -231,6 +246,8 @@ Event = (
     | RunRested
     | RunWoke
     | RunEnded
+    | RunQuarantined
+    | RunRepaired
     | InputIgnored
 )
 
@@ -345,6 +362,14 @@ class Rewind:
     changes: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """The state is the one that the events make; whoever worked on it when it was put aside is gone."""
+
+    by: str
+    reason: str
+
+
 Input = (
     Started
     | Completed
@@ -358,4 +383,5 @@ Input = (
     | Resume
     | Retry
     | Rewind
+    | Repaired
 )

@@ -87,7 +87,7 @@ def _changes(state: RunState, event: e.Event, at: float) -> dict[str, Any]:  # n
             return _awake(state, at)
         case e.RunEnded(status, reason):
             return {"status": status, "reason": reason, "ended_at": at, "rested_at": None}
-        case e.InputIgnored():
+        case e.InputIgnored() | e.RunQuarantined() | e.RunRepaired():
             return {}
         case e.RunSubmitted():
             raise ValueError("a run is submitted once")

@@ -24,7 +24,7 @@ from shipway.engine.check import check_request, check_result
 from shipway.engine.codec import encode
 from shipway.engine.desks import Desks
 from shipway.engine.dispatch.announcing import Announcer
-from shipway.errors import AgentCrashedError, ShipwayError
+from shipway.errors import AgentCrashedError, CorruptRunError, ShipwayError
 from shipway.store.ledger import OrderRow
 from shipway.telemetry.logs import bound
 
@@ -53,7 +53,10 @@ class LocalDispatch:
         tell: Tell,
         at_once: int,
         contracts: Mapping[str, Contract] = CONTRACTS,
+        *,
+        distrust: Callable[[str, CorruptRunError], None],
     ) -> None:
+        self._distrust = distrust
         self._contracts = contracts
         self._registry = registry
         self._desks = desks
@@ -71,7 +74,7 @@ class LocalDispatch:
         return len(self._attempts)
 
     def hand_out(self, order: OrderRow) -> None:
-        """Start an order's attempt; returns at once."""
+        """Start an order's attempt; returns at once. A run whose order is unreadable is put aside."""
         if self.closed:
             why = "the engine is stopping"
             given = e.Interrupted(order.stage, order.attempt, order.token, why, suspect=False)
@@ -125,7 +128,12 @@ class LocalDispatch:
             self._tell(order.run, given, None)
 
     async def _attempt(self, order: OrderRow, cancel: threading.Event) -> None:
-        task = Task.model_validate_json(order.task)
+        try:
+            task = Task.model_validate_json(order.task)
+        except ValueError:
+            why = f"the order of {order.stage}, attempt {order.attempt}, cannot be read"
+            self._distrust(order.run, CorruptRunError(why))
+            return
         room = self._rooms.setdefault(task.capability, asyncio.Semaphore(self._at_once))
         async with room:
             began = time.time()
