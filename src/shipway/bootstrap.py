@@ -10,41 +10,55 @@ from shipway.config import Settings
 from shipway.config import prepare as prepare_directories
 from shipway.engine.commands import Commands
 from shipway.engine.engine import Engine
-from shipway.engine.host import Ended, EngineProcess, Host, serve_until_idle
+from shipway.engine.host import (
+    EmbeddedEngine,
+    Ended,
+    EngineProcess,
+    Host,
+    Keeps,
+    serve_until_idle,
+)
 from shipway.engine.intake import Intake
 from shipway.engine.letters import Letters
 from shipway.engine.places import Places
 from shipway.engine.queries import Queries
 from shipway.engine.record import Reporter
+from shipway.health import standard
 from shipway.health.check import Status
 from shipway.health.ground import Check, CheckResult, doctor_checks
+from shipway.health.registry import Registry
 from shipway.release.releases import Releases
 from shipway.store.artifacts import ArtifactStore
-from shipway.store.opening import prepare
+from shipway.store.database import Database
+from shipway.store.opening import REVISION, prepare
 from shipway.telemetry.logs import configure
 
 
 class System:
-    """What a command works with; nothing runs in the background of this process."""
+    """What a command works with; ``embedded`` has the engine in this process, not beside it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, embedded: bool = False) -> None:
         self.settings = settings
         prepare_directories(settings)
         self._places = Places(settings.home)
         configure(settings.log_level, self._places.log_lines)
-        self._database = prepare(self._places.database, settings)
-        self._artifacts = ArtifactStore(self._places.artifacts)
-        self._engine = EngineProcess(settings.home)
-        self.queries = Queries(self._database, settings.home, self._artifacts)
+        self.database = prepare(self._places.database, settings)
+        self.artifacts = ArtifactStore(self._places.artifacts)
+        self.queries = Queries(self.database, settings.home, self.artifacts)
+        self.embedded = EmbeddedEngine(settings.home, self._make_engine) if embedded else None
+        self._engine: Keeps = self.embedded or EngineProcess(settings.home)
+
+    def _make_engine(self) -> Engine:
+        return make_engine(self.settings, self.database, self.artifacts, self.queries)
 
     @cached_property
     def commands(self) -> Commands:
-        intake = Intake(self.settings.home, self._artifacts)
-        return Commands(self._database, self.settings.home, intake, self._engine.ensure)
+        intake = Intake(self.settings.home, self.artifacts)
+        return Commands(self.database, self.settings.home, intake, self._engine.ensure)
 
     @cached_property
     def letters(self) -> Letters:
-        return Letters(self._database, self.queries)
+        return Letters(self.database, self.queries)
 
     @cached_property
     def releases(self) -> Releases:
@@ -68,31 +82,62 @@ class System:
         return 0
 
     def close(self) -> None:
-        self._database.close()
+        self.database.close()
 
 
-def open_system(settings: Settings) -> System:
+def open_system(settings: Settings, *, embedded: bool = False) -> System:
     """Raises ConfigurationError when the state directory cannot be used."""
-    return System(settings)
+    return System(settings, embedded=embedded)
+
+
+def make_engine(
+    settings: Settings, database: Database, artifacts: ArtifactStore, queries: Queries
+) -> Engine:
+    """An engine with every agent there is, not started."""
+    from shipway.agents.wiring import registry
+
+    reporter = Reporter(settings.home, queries, artifacts)
+    return Engine(settings, database, registry(settings), artifacts, reporter.write)
 
 
 def serve(settings: Settings) -> Ended:
     """Be the engine of a state directory until nothing moves, unless there is one already."""
-    from shipway.agents.wiring import registry
-
     places = Places(settings.home)
     configure(settings.log_level, places.log_lines)
     database = prepare(places.database, settings)
     artifacts = ArtifactStore(places.artifacts)
     queries = Queries(database, settings.home, artifacts)
-    reporter = Reporter(settings.home, queries, artifacts)
-    agents = registry(settings)
     while True:
-        engine = Engine(settings, database, agents, artifacts, reporter.write)
+        engine = make_engine(settings, database, artifacts, queries)
         ended = serve_until_idle(engine)
         # What was submitted while we let go of the directory counted on us to be there.
         if ended is not Ended.IDLE or not queries.interrupted():
             return ended
+
+
+def health_of(system: System) -> Registry:
+    """What is asked again and again while a process serves, with how each thing is asked."""
+    from shipway.agents.wiring import registry
+
+    found = Registry(system.settings.health_required)
+    database, home = system.database, system.settings.home
+    agents = registry(system.settings)
+    found.add(
+        standard.database(database.revision),
+        standard.migrations(database.revision, REVISION),
+        standard.agents(agents.capabilities),
+        standard.filesystem(home),
+        standard.disk(home),
+        standard.pools(lambda: _pool(database)),
+    )
+    found.add_plugins()
+    found.check_required()
+    return found
+
+
+def _pool(database: Database) -> dict[str, tuple[int, int, int]]:
+    now = database.figures()
+    return {"database": (now.open - now.idle, now.limit, now.waiting)}
 
 
 def doctor(settings: Settings) -> list[CheckResult]:

@@ -39,6 +39,7 @@ TABLE = {
     "completion": Lazy(
         "shipway.cli.completion:completion", REST, "Print the completion script of a shell."
     ),
+    "serve": Lazy("shipway.cli.serve:serve", REST, "Serve the HTTP API on this machine."),
     "engine": Lazy(
         "shipway.cli.engine:engine", "", "Carry the active runs on (started by others)."
     ),

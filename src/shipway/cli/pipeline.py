@@ -20,9 +20,6 @@ from shipway.errors import ExitCode, NotFoundError, ShipwayError, UsageError
 if TYPE_CHECKING:
     from shipway.domain.pipeline import Pipeline
 
-FOLDER = Path(".shipway") / "pipelines"
-_SUFFIXES = (".yaml", ".yml")
-
 source = click.argument("source", metavar="NAME|FILE")
 
 
@@ -39,20 +36,6 @@ def pipeline(output: Output) -> None:
     """List, show, validate and draw pipelines."""
 
 
-def located(text: str, repository: Path = Path()) -> str | Path:
-    """The file that is meant, or the name of a built-in pipeline."""
-    from shipway.engine.pipelines import loader
-
-    if "/" in text or text.endswith(_SUFFIXES):
-        return Path(text)
-    if text not in loader.builtin_names():
-        for suffix in _SUFFIXES:
-            place = repository / FOLDER / f"{text}{suffix}"
-            if place.is_file():
-                return place
-    return text
-
-
 @pipeline.command("list", examples=("shipway pipeline list", "shipway pipeline list --json"))
 @speaks
 def list_(output: Output) -> None:
@@ -61,7 +44,7 @@ def list_(output: Output) -> None:
     from shipway.engine.pipelines import loader
 
     sources: list[str | Path] = [*loader.builtin_names()]
-    sources += sorted(path for path in FOLDER.glob("*") if path.suffix in _SUFFIXES)
+    sources += sorted(path for path in loader.FOLDER.glob("*") if path.suffix in loader.SUFFIXES)
     rows = [_described(one) for one in sources]
     if output.json:
         output.emit(rows)
@@ -120,7 +103,7 @@ def show(output: Output, source: str) -> None:
     from shipway.engine.pipelines import loader
     from shipway.engine.pipelines.codec import to_json
 
-    place = located(source)
+    place = loader.located(source)
     loaded = loader.load(place)
     if output.json:
         output.emit(to_json(loaded))
@@ -145,7 +128,7 @@ def validate(output: Output, sources: tuple[str, ...]) -> int:
 
     faults = []
     for one in sources:
-        place = located(one)
+        place = loader.located(one)
         text = loader.source_of(place) if isinstance(place, str) else _text(place)
         faults += loader.validate(text, f"{place}.yaml" if isinstance(place, str) else str(place))
     if output.json:
@@ -187,7 +170,7 @@ def graph(output: Output, source: str, form: str) -> None:
     from shipway.engine.pipelines import graph as drawing
     from shipway.engine.pipelines import loader
 
-    loaded = loader.load(located(source))
+    loaded = loader.load(loader.located(source))
     if output.json:
         output.emit(graph_json(loaded))
         return

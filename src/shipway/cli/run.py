@@ -268,8 +268,8 @@ def _change(wanted: Wanted, place: str) -> Submission:
 
 
 def _submission(wanted: Wanted, **fields: Any) -> Submission:
-    from shipway.cli.pipeline import located
     from shipway.engine.commands import Submission
+    from shipway.engine.pipelines.loader import located
 
     return Submission(
         pipeline=located(wanted.pipeline, Path(wanted.repo or ".")) if wanted.pipeline else None,

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import Field, JsonValue
 
 from shipway.contracts.envelope import ErrorReport
-from shipway.contracts.model import ArtifactRef, Model, Timestamp
+from shipway.contracts.model import ArtifactRef, Model, Sha256, Timestamp
 from shipway.domain.states import Claim, RunStatus, StageStatus
 
 
@@ -189,3 +189,45 @@ class ItemResult(Model):
     number: int
     ok: bool
     error: dict[str, JsonValue] | None = None
+
+
+class FeedEvent(EventView):
+    """One event among those of all runs: ``position`` orders them, and is where a reader goes on."""
+
+    position: int
+    run: str
+
+
+class HealthView(Model):
+    """Positive evidence of health: the answer, and the process that gave it."""
+
+    url: str
+    status: int
+    body_sha256: Sha256
+    pid: int
+    at: str
+
+
+class ReleaseView(Model):
+    """One commit that was made ready to run as a service, and what became of it."""
+
+    id: str
+    service: str
+    run: str
+    commit: str
+    tree: str
+    status: str
+    created_at: str
+    start: list[str]
+    health_path: str
+    environment: list[str]
+    python: str
+    url: str | None
+    port: int | None
+    pid: int | None
+    health: HealthView | None
+    live_at: str | None
+    ended_at: str | None
+    previous: str | None
+    reason: str | None
+    restarts: int

@@ -12,6 +12,7 @@ from shipway.contracts.views import (
     AskView,
     AttemptView,
     EventView,
+    FeedEvent,
     GateView,
     RunDetail,
     RunSummary,
@@ -25,7 +26,7 @@ from shipway.engine.codec import decode
 from shipway.engine.effects import effects
 from shipway.errors import CorruptRunError
 from shipway.store.ledger import RunRow
-from shipway.store.runs import EventRow
+from shipway.store.runs import EventRow, PlacedEvent
 
 Progress = Mapping[str, tuple[int, str]]
 
@@ -401,13 +402,21 @@ def _refs(value: Any) -> list[ArtifactRef]:
 
 
 def event_view(row: EventRow) -> EventView:
+    return EventView(**_event(row))
+
+
+def feed_event(row: PlacedEvent) -> FeedEvent:
+    return FeedEvent(**_event(row), position=row.position, run=row.run)
+
+
+def _event(row: EventRow | PlacedEvent) -> dict[str, Any]:
     data = decode(row.data)
-    return EventView(
-        seq=row.seq,
-        at=timestamp(row.at),
-        type=row.type,
-        stage=data.get("stage"),
-        attempt=data.get("attempt"),
-        data=data,
-        ignored=data.get("why") if row.type == "InputIgnored" else None,
-    )
+    return {
+        "seq": row.seq,
+        "at": timestamp(row.at),
+        "type": row.type,
+        "stage": data.get("stage"),
+        "attempt": data.get("attempt"),
+        "data": data,
+        "ignored": data.get("why") if row.type == "InputIgnored" else None,
+    }

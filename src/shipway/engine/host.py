@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 from shipway.contracts.views import RunDetail
 from shipway.domain.states import RunStatus
@@ -30,6 +30,14 @@ _START_TRIES = 3
 _STOPS_WITHIN = 30.0
 _REPORT_WITHIN = 5.0
 _RESTING = {RunStatus.WAITING, RunStatus.PAUSED}
+
+
+class Keeps(Protocol):
+    """What keeps an engine alive for a state directory, in this process or beside it."""
+
+    def alive(self) -> bool: ...
+    def starting(self) -> bool: ...
+    def ensure(self) -> None: ...
 
 
 class EngineProcess:
@@ -90,12 +98,67 @@ class EngineProcess:
             )
 
 
+class EmbeddedEngine:
+    """An engine in this process, for as long as it lives; waits while another process owns the home.
+
+    It has the face of EngineProcess, so that commands need not know where the engine is.
+    """
+
+    def __init__(self, home: Path, make: Callable[[], Engine]) -> None:
+        self._places = Places(home)
+        self._make = make
+        self._look = threading.Event()
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="keeper", daemon=True)
+        self._engine: Engine | None = None
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def alive(self) -> bool:
+        return is_owned(self._places.lock)
+
+    def starting(self) -> bool:
+        return False
+
+    def ensure(self) -> None:
+        """Look at once whether the home has an owner."""
+        self._look.set()
+
+    @property
+    def owns(self) -> bool:
+        """Whether the engine of this home is this one."""
+        return self._engine is not None
+
+    def rest(self) -> None:
+        """Hand out nothing new: what is ordered from now on is left to the next owner."""
+        if self._engine is not None:
+            self._engine.writer.handing_out = False
+
+    def stop(self, why: str) -> None:
+        """Hand back what is in hand and let go of the home."""
+        self._ending.set()
+        self._look.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        if self._engine is not None:
+            self._engine.stop(why)
+
+    def _keep(self) -> None:
+        while not self._ending.is_set():
+            if self._engine is None and not self.alive():
+                engine = self._make()
+                if engine.start():
+                    self._engine = engine
+                    return
+            self._look.wait(_LOOK_AGAIN)
+            self._look.clear()
+
+
 class Host:
     """A person's view of the engine: it lives as long as there is something to wait for."""
 
-    def __init__(
-        self, engine: EngineProcess, commands: Commands, queries: Queries, places: Places
-    ) -> None:
+    def __init__(self, engine: Keeps, commands: Commands, queries: Queries, places: Places) -> None:
         self._engine = engine
         self._places = places
         self._commands = commands

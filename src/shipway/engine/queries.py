@@ -7,10 +7,17 @@ from pathlib import Path
 
 from shipway.agents.agent import Artifacts
 from shipway.contracts.model import ArtifactRef
-from shipway.contracts.views import AskView, EventView, RunDetail, RunSummary
+from shipway.contracts.views import AskView, EventView, FeedEvent, RunDetail, RunSummary
 from shipway.domain.states import RunStatus
 from shipway.engine.codec import state_of
-from shipway.engine.detail import detail, event_view, quarantined, status_of, summary
+from shipway.engine.detail import (
+    detail,
+    event_view,
+    feed_event,
+    quarantined,
+    status_of,
+    summary,
+)
 from shipway.engine.places import Places
 from shipway.errors import CorruptRunError, NotFoundError
 from shipway.store import listing, runs
@@ -56,6 +63,10 @@ class Queries:
             found = listing.page(connection, wanted, sort=sort, limit=limit, after=after)
             return [_summary(connection, row) for row in found.rows], found.next
 
+    def summary(self, ref: str) -> RunSummary:
+        with self._database.reading() as connection:
+            return _summary(connection, runs.get(connection, runs.resolve(connection, ref)))
+
     def run(self, ref: str) -> RunDetail:
         """Raises NotFoundError; a run whose state cannot be read is shown as quarantined."""
         with self._database.reading() as connection:
@@ -76,6 +87,16 @@ class Queries:
         with self._database.reading() as connection:
             run = runs.resolve(connection, ref)
             return [event_view(row) for row in runs.events(connection, run, after, limit)]
+
+    def feed(self, after: int, limit: int) -> list[FeedEvent]:
+        """The next events of all runs after a position, none ever skipped (see store.runs)."""
+        with self._database.reading() as connection:
+            return [feed_event(row) for row in runs.feed(connection, after, limit)]
+
+    def position_now(self) -> int:
+        """The position of the newest event."""
+        with self._database.reading() as connection:
+            return runs.position_now(connection)
 
     def log(self, ref: str, stage: str | None = None, attempt: int | None = None) -> bytes:
         """The log of a stage's attempt (the last one), or of all stages in the order they began."""
@@ -100,6 +121,15 @@ class Queries:
         raise NotFoundError(
             "the run has not made a change yet", hint="see how far it is: shipway run view"
         )
+
+    def evidence(self, ref: str) -> bytes:
+        """evidence.json of a run; raises NotFoundError while it is not written."""
+        try:
+            return self._places.evidence(self.resolve(ref)).read_bytes()
+        except FileNotFoundError:
+            raise NotFoundError(
+                "the run has no evidence yet", hint="it is written when the run ends or rests"
+            ) from None
 
     def interrupted(self) -> int:
         with self._database.reading() as connection:

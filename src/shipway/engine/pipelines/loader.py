@@ -15,6 +15,8 @@ from shipway.specs.placed import reading
 from shipway.specs.placed.faults import Fault, Faults, Spot, did_you_mean
 
 _BUILTIN = "builtin"
+FOLDER = Path(".shipway") / "pipelines"
+SUFFIXES = (".yaml", ".yml")
 _START = "start with `name:`, `version:` and `stages:`"
 
 
@@ -26,6 +28,18 @@ def builtin_names() -> list[str]:
         for entry in folder.iterdir()
         if entry.name.endswith(".yaml")
     )
+
+
+def located(text: str, repository: Path = Path()) -> str | Path:
+    """The file that is meant, or the name of a built-in pipeline."""
+    if "/" in text or text.endswith(SUFFIXES):
+        return Path(text)
+    if text not in builtin_names():
+        for suffix in SUFFIXES:
+            place = repository / FOLDER / f"{text}{suffix}"
+            if place.is_file():
+                return place
+    return text
 
 
 def source_of(name: str) -> str:

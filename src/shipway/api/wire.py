@@ -1,0 +1,162 @@
+"""What callers send: strict shapes, in which nothing is coerced and nothing unknown is taken."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+from shipway.contracts.model import Model, Sha256
+from shipway.store.listing import Sort
+
+Item = TypeVar("Item")
+
+#: No control characters but those of text; a lone surrogate never gets as far as here.
+_SPOKEN = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
+
+Line = Annotated[
+    str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
+]
+Prose = Annotated[str, StringConstraints(min_length=1, max_length=200_000, pattern=_SPOKEN)]
+Remark = Annotated[str, StringConstraints(max_length=2_000, pattern=_SPOKEN)]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Place = Annotated[str, StringConstraints(max_length=1_024, pattern=r"^/[^\x00-\x1f\x7f]+$")]
+Branch = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,199}$")]
+Word = Annotated[str, StringConstraints(min_length=1, max_length=4_096, pattern=r"^[^\x00]*$")]
+FileName = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._+-]{0,99}$", strip_whitespace=False)
+]
+
+
+def _digits(value: Any) -> Any:
+    """Numbers in an address are digits: no sign, space, underscore or fraction."""
+    if isinstance(value, str) and not re.fullmatch(r"[0-9]{1,9}", value):
+        raise ValueError("should be a whole number in digits")
+    return value
+
+
+Count = Annotated[int, BeforeValidator(_digits)]
+Cursor = Annotated[str, StringConstraints(max_length=600, pattern=r"^[A-Za-z0-9_-]+$")]
+
+
+class Question(BaseModel):
+    """The part of an address after the question mark; unknown names are refused there too."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Paged(Question):
+    limit: Annotated[Count, Field(ge=1, le=200, description="at most so many")] = 50
+    cursor: Cursor | None = Field(default=None, description="next_cursor of the page before")
+
+
+class Page(Model, Generic[Item]):
+    """Part of a list; ``next_cursor`` leads to what follows and is null on the last page."""
+
+    items: list[Item]
+    next_cursor: str | None
+
+
+class Text(Model):
+    """Written out here."""
+
+    text: Prose
+
+
+class Uploaded(Model):
+    """What was sent to /api/v1/uploads before."""
+
+    upload: Sha256
+
+
+Content = Text | Uploaded
+
+
+class NewRun(Model):
+    """What is to be run: a document that becomes a service, or a change to a repository."""
+
+    kind: Literal["specification", "change"]
+    requirement: Content
+    requirement_name: FileName = "requirement.md"
+    title: Line | None = None
+    claim: Literal["fix", "feature", "refactor", "chore"] | None = None
+    repository: Place | None = Field(
+        default=None, description="of a change: the repository; of a service: where to make it"
+    )
+    pipeline: Name | None = None
+    target: Branch | None = None
+    strategy: Literal["merge", "squash", "rebase", "fast-forward"] | None = None
+    patch: Content | None = None
+    command: Annotated[list[Word], Field(min_length=1, max_length=200)] | None = None
+    port: Annotated[int, Field(ge=0, le=65_535)] = 0
+    accept_unimplemented: bool = False
+    answers: Annotated[dict[Name, Line], Field(max_length=100)] = Field(default_factory=dict)
+
+
+class Because(Model):
+    """Why it is done; kept with the run."""
+
+    reason: Remark = ""
+
+
+class Choice(Model):
+    """A decision. With ``subject`` it counts only if what is decided is still that."""
+
+    choice: Name
+    comment: Remark | None = None
+    subject: Sha256 | None = None
+
+
+class Reply(Model):
+    """The answer to a clarification."""
+
+    value: Prose
+
+
+class Stored(Model):
+    """What became of an upload: its digest is how it is named from now on."""
+
+    sha256: Sha256
+    size: int
+    media_type: str
+
+
+class RunQuestion(Paged):
+    """Which runs, in which order."""
+
+    state: list[
+        Literal[
+            "queued",
+            "running",
+            "waiting",
+            "paused",
+            "succeeded",
+            "failed",
+            "cancelled",
+            "quarantined",
+        ]
+    ] = Field(default_factory=list, max_length=8)
+    pipeline: Name | None = None
+    text: Annotated[Line, Field(max_length=100)] | None = Field(
+        default=None, description="part of the title, or the number"
+    )
+    sort: Literal["newest", "oldest", "last-ended", "first-ended"] = "newest"
+
+
+SORTS: dict[str, Sort] = {
+    "newest": "newest",
+    "oldest": "oldest",
+    "last-ended": "last ended",
+    "first-ended": "first ended",
+}
+
+
+class EventQuestion(Question):
+    after: Annotated[Count, Field(ge=0)] = 0
+    limit: Annotated[Count, Field(ge=1, le=1_000)] = 200
+
+
+class LogQuestion(Question):
+    stage: Name | None = None
+    attempt: Annotated[Count, Field(ge=1)] | None = None

@@ -1,0 +1,1 @@
+"""``shipway serve``: the API as a process that an operator can start, watch, drain and replace."""
