@@ -63,7 +63,9 @@ def command(bench: Bench, record: Record) -> Reading:
         record.command, writable=place, cwd=bench.tree, limits=bench.patience
     )
     if finished.exit_code in MISSING:
-        raise Doubt("a command that the tests need is not installed", Category.DEPENDENCY)
+        what = f"{record.tool} is" if finished.missing else f"a command that {record.tool} needs is"
+        said = f"{what} not installed where tests can see it (homes are hidden from them)"
+        raise Doubt(said, Category.DEPENDENCY)
     check_ended(finished, frozenset(range(256)))
     try:
         reading = summary.read(finished.output)
