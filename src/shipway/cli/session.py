@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from shipway.bootstrap import System
     from shipway.cli.output import Output
     from shipway.config import Settings
+    from shipway.flags.editing import Switchboard
     from shipway.release.releases import Releases
 
 
@@ -80,3 +81,13 @@ def releases(output: Output, *, heal: bool = True) -> Iterator[Releases]:
         for healed in found.heal():
             output.note(healed.message)
     yield found
+
+
+@contextmanager
+def opened_flags() -> Iterator[Switchboard]:
+    """The flags, where they are kept, without an engine."""
+    found = settings()
+    from shipway.bootstrap import open_flags
+
+    with open_flags(found) as board:
+        yield board

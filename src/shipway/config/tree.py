@@ -120,6 +120,16 @@ class Work(Section):
     )
 
 
+class Flags(Section):
+    """Feature flags."""
+
+    flags_path: Path | None = setting(
+        "a JSON file that feature flags are kept in, instead of the place that all processes share",
+        None,
+        example="/etc/shipway/flags.json",
+    )
+
+
 class Health(Section):
     """Health."""
 
@@ -130,7 +140,14 @@ class Health(Section):
     )
 
 
-class Settings(Health, Work, Storage, Places, Process):
+class Settings(
+    Health,
+    Flags,
+    Work,
+    Storage,
+    Places,
+    Process,
+):
     """All settings of a process, checked; ``load_settings`` reads them from where they are given.
 
     The class itself reads nothing: ``Settings(home=..., cache=...)`` is what it says.
