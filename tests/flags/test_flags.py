@@ -20,6 +20,8 @@ from shipway.flags.flags import Flags
 from shipway.flags.keeping import FileKeeping
 from shipway.flags.known import KNOWN, MUTANTS, PARALLELISM
 from shipway.flags.openfeature import client
+from shipway.flags.shared import DatabaseKeeping
+from shipway.store.opening import prepare
 
 UNTIL = date(2030, 1, 1)
 NEW = boolean("new.thing", "a new thing", "ada", UNTIL)
@@ -43,8 +45,19 @@ def when(attribute, *values, excluded=False):
     return Condition(attribute=attribute, values=values, excluded=excluded)
 
 
+@pytest.fixture(params=["file", "database"])
+def keeping(request, tmp_path):
+    """A test that asks for it runs on both."""
+    if request.param == "file":
+        yield FileKeeping(tmp_path / "flags.json", lambda: 1000.0)
+        return
+    database = prepare(tmp_path / "shipway.db")
+    yield DatabaseKeeping(database, lambda: 1000.0)
+    database.close()
+
+
 @pytest.fixture
-def keeping(tmp_path):
+def file(tmp_path):
     return FileKeeping(tmp_path / "flags.json", lambda: 1000.0)
 
 
@@ -216,7 +229,8 @@ def test_out_of_reach_the_last_ones_hold_also_over_a_restart(keeping, tmp_path, 
     assert not again.stale
 
 
-def test_one_flag_that_cannot_be_read_takes_nothing_away(keeping, tmp_path):
+def test_one_flag_that_cannot_be_read_takes_nothing_away(file, tmp_path):
+    keeping = file
     keeping.put(changed(NEW, serve={"variant": "on"}), "ada", "on")
     keeping.put(COLOUR, "ada", "new")
     flags = Flags(keeping)

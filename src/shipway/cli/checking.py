@@ -35,7 +35,10 @@ def perform(output: Output, head: str | None, repo: Path, **given: Any) -> int:
         raise UsageError(
             "--json is one form and " + f"--{given['form']} another", hint="choose one"
         )
-    equipment = equip(settings())
+    found = settings()
+    from shipway.bootstrap import flags_now
+
+    equipment = replace(equip(found), flags=flags_now(found))
     if given["verify"] is not None:
         return _verified(output, given["verify"].read(), asked, equipment)
     if given["explain"]:

@@ -124,7 +124,7 @@ class Flags(Section):
     """Feature flags."""
 
     flags_path: Path | None = setting(
-        "a JSON file that feature flags are kept in, instead of the place that all processes share",
+        "a JSON file that feature flags are kept in; without it they are in the database",
         None,
         example="/etc/shipway/flags.json",
     )

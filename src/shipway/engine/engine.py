@@ -31,6 +31,9 @@ from shipway.engine.places import Places
 from shipway.engine.quarantine import give_up
 from shipway.engine.timers import Timers
 from shipway.errors import ShipwayError, UsageError
+from shipway.flags.evaluate import Context
+from shipway.flags.flags import Flags
+from shipway.flags.known import PARALLELISM
 from shipway.store import ledger
 from shipway.store.database import Connection, Database
 from shipway.store.ledger import CommandRow, OrderRow
@@ -60,12 +63,16 @@ class Engine:
         self.writer = Writer(database, now, self._after_commit, contracts)
         self._desks = Desks(settings, artifacts, self._note)
         self._dispatch = LocalDispatch(
+<<<<<<< HEAD
             registry,
             self._desks,
             self.writer.tell,
             settings.max_attempts_at_once,
             contracts,
             distrust=self.writer.distrust,
+=======
+            registry, self._desks, self.writer.tell, self._at_once, contracts
+>>>>>>> a0cbf23 (Flags in the database that all processes share; gates and parallelism are flags)
         )
         self._loop: asyncio.AbstractEventLoop
         self._timers: Timers
@@ -74,8 +81,15 @@ class Engine:
         self._chores: set[asyncio.Task[Any]] = set()
         self._bell: socket.socket | None = None
         self._ready: Future[None] = Future()
+        #: What operators may turn while it runs; as declared until somebody hands in others.
+        self.flags = Flags()
         #: Called on the engine's loop after every commit; must return at once.
         self.observers: list[Callable[[list[Committed]], None]] = []
+
+    def _at_once(self) -> int:
+        """Attempts of a capability that may work now: a share of what the settings allow."""
+        share = self.flags.value(PARALLELISM, Context(environment=self._settings.environment))
+        return self._settings.max_attempts_at_once * int(share) // 100
 
     # Life
 

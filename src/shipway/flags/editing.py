@@ -34,16 +34,16 @@ class Switchboard:
     """Every flag there is, kept or only declared, and the one way to change one."""
 
     def __init__(self, keeping: Keeping, known: Mapping[str, Flag] = KNOWN) -> None:
-        self._keeping = keeping
+        self.keeping = keeping
         self._known = known
 
     @property
     def place(self) -> str:
-        return self._keeping.place
+        return self.keeping.place
 
     def all(self) -> dict[str, Flag]:
         """By key, in order; what is declared and was never changed has version 0."""
-        return dict(sorted({**self._known, **self._keeping.load().flags}.items()))
+        return dict(sorted({**self._known, **self.keeping.load().flags}.items()))
 
     def get(self, key: str) -> Flag:
         """Raises NotFoundError."""
@@ -62,7 +62,7 @@ class Switchboard:
         before = self.get(key)
         if version is not None:
             before = before.model_copy(update={"version": version})
-        return self._keeping.put(_edited(before, edit), by, why)
+        return self.keeping.put(_edited(before, edit), by, why)
 
     def create(self, key: str, edit: Edit, by: str, why: str) -> Flag:
         """A new flag, off for everybody unless the edit says otherwise."""
@@ -83,11 +83,11 @@ class Switchboard:
             "serve": {"variant": default},
             "salt": key,
         }
-        return self._keeping.put(_checked(start | _given(edit)), by, why)
+        return self.keeping.put(_checked(start | _given(edit)), by, why)
 
     def history(self, key: str) -> list[Change]:
         self.get(key)
-        return self._keeping.history(key)
+        return self.keeping.history(key)
 
 
 def rollout(flag: Flag, percent: float, variant: str | None = None) -> Edit:

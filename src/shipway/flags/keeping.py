@@ -165,10 +165,10 @@ def read_all(documents: Mapping[str, Any]) -> Kept:
 
 def _no_other(flag: Flag, kept: int) -> None:
     if flag.version != kept:
-        raise _conflict(flag.key)
+        raise changed_meanwhile(flag.key)
 
 
-def _conflict(key: str) -> ConflictError:
+def changed_meanwhile(key: str) -> ConflictError:
     return ConflictError(
         f"the flag {key} was changed by somebody else meanwhile",
         hint=f'look at "shipway flag get {key}", then try again',

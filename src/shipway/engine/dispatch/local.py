@@ -24,7 +24,12 @@ from shipway.engine.check import check_request, check_result
 from shipway.engine.codec import encode
 from shipway.engine.desks import Desks
 from shipway.engine.dispatch.announcing import Announcer
+<<<<<<< HEAD
 from shipway.errors import AgentCrashedError, CorruptRunError, ShipwayError
+=======
+from shipway.engine.dispatch.room import Room
+from shipway.errors import AgentCrashedError, ShipwayError
+>>>>>>> a0cbf23 (Flags in the database that all processes share; gates and parallelism are flags)
 from shipway.store.ledger import OrderRow
 from shipway.telemetry.logs import bound
 
@@ -51,7 +56,7 @@ class LocalDispatch:
         registry: Registry,
         desks: Desks,
         tell: Tell,
-        at_once: int,
+        at_once: Callable[[], int],
         contracts: Mapping[str, Contract] = CONTRACTS,
         *,
         distrust: Callable[[str, CorruptRunError], None],
@@ -62,7 +67,7 @@ class LocalDispatch:
         self._desks = desks
         self._tell = tell
         self._at_once = at_once
-        self._rooms: dict[str, asyncio.Semaphore] = {}
+        self._rooms: dict[str, Room] = {}
         self._attempts: dict[tuple[str, str, int], _Attempt] = {}
         self._pool = ThreadPoolExecutor(max_workers=64, thread_name_prefix="agent")
         self._announcer = Announcer(ANNOUNCE_AFTER, self._is_in_hand, self._announce)
@@ -128,6 +133,7 @@ class LocalDispatch:
             self._tell(order.run, given, None)
 
     async def _attempt(self, order: OrderRow, cancel: threading.Event) -> None:
+<<<<<<< HEAD
         try:
             task = Task.model_validate_json(order.task)
         except ValueError:
@@ -135,6 +141,12 @@ class LocalDispatch:
             self._distrust(order.run, CorruptRunError(why))
             return
         room = self._rooms.setdefault(task.capability, asyncio.Semaphore(self._at_once))
+=======
+        task = Task.model_validate_json(order.task)
+        room = self._rooms.get(task.capability)
+        if room is None:
+            room = self._rooms[task.capability] = Room(self._at_once)
+>>>>>>> a0cbf23 (Flags in the database that all processes share; gates and parallelism are flags)
         async with room:
             began = time.time()
             self._announcer.began(order)
