@@ -11,16 +11,17 @@ from types import SimpleNamespace
 import pytest
 
 from shipway.agents.registry import Registry
-from shipway.bootstrap import flags_now, open_flags
 from shipway.check.check import Asked, check
 from shipway.check.setting import Equipment
 from shipway.check.subject import Wanted
 from shipway.cli import boundary
 from shipway.config import load_settings
 from shipway.engine.engine import Engine
+from shipway.engine.places import Places
 from shipway.flags.editing import Edit
 from shipway.flags.flag import Serve
 from shipway.flags.flags import Flags
+from shipway.flags.opening import flags_now, open_flags
 from shipway.store.artifacts import ArtifactStore
 from shipway.store.opening import database
 from shipway.workspace.environments import Environments
@@ -31,9 +32,11 @@ OFF = Edit(enabled=False)
 
 def test_a_gate_that_is_switched_off_is_told_as_not_selected(settings, tmp_path, git_repository):
     repository = git_repository({"a.py": "x = 1\n"}, [{"a.py": "x = 2\n"}])
-    assert flags_now(settings).on("gates.mutants"), "without a database what is declared holds"
+    assert flags_now(settings, Places(settings.home).database).on("gates.mutants"), (
+        "without a database what is declared holds"
+    )
     fence, place = Fence("strict"), tmp_path / "checks"
-    with open_flags(settings) as board:
+    with open_flags(settings, Places(settings.home).database) as board:
         board.change("gates.mutants", OFF, "ada", "slow")
     equipment = Equipment(
         fence,
@@ -41,7 +44,7 @@ def test_a_gate_that_is_switched_off_is_told_as_not_selected(settings, tmp_path,
         ArtifactStore(place / "logs"),
         place,
         Path(sys.executable),
-        flags=flags_now(settings),
+        flags=flags_now(settings, Places(settings.home).database),
     )
     report = check(Asked(repository, Wanted(base="HEAD~1"), run=False), equipment)
     told = {one.gate: one for one in report.selections}
@@ -54,7 +57,7 @@ def test_parallelism_is_turned_down_while_the_engine_runs(settings, artifacts):
     settings = settings.model_copy(update={"max_attempts_at_once": 8})
     engine = Engine(settings, database(settings.home / "x.db"), Registry([]), artifacts)
     assert engine._at_once() == 8
-    with open_flags(settings) as board:
+    with open_flags(settings, Places(settings.home).database) as board:
         engine.flags = Flags(board.keeping)
         board.change("engine.parallelism", Edit(serve=Serve(variant="half")), "ada", "busy")
         engine.flags.look()
@@ -111,4 +114,4 @@ def test_a_file_of_flags_is_used_where_the_settings_name_one(shipway, tmp_path):
     assert not json.loads(file.read_text())["flags"]["gates.proof"]["enabled"]
     assert "killed" in shipway("flag", "list", env=env).stdout
     found = load_settings(flags_path=file)
-    assert not flags_now(found).on("gates.proof")
+    assert not flags_now(found, Places(found.home).database).on("gates.proof")

@@ -87,7 +87,10 @@ def releases(output: Output, *, heal: bool = True) -> Iterator[Releases]:
 def opened_flags() -> Iterator[Switchboard]:
     """The flags, where they are kept, without an engine."""
     found = settings()
-    from shipway.bootstrap import open_flags
+    from shipway.config import prepare
+    from shipway.engine.places import Places
+    from shipway.flags.opening import open_flags
 
-    with open_flags(found) as board:
+    prepare(found)
+    with open_flags(found, Places(found.home).database) as board:
         yield board

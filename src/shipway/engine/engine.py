@@ -63,16 +63,12 @@ class Engine:
         self.writer = Writer(database, now, self._after_commit, contracts)
         self._desks = Desks(settings, artifacts, self._note)
         self._dispatch = LocalDispatch(
-<<<<<<< HEAD
             registry,
             self._desks,
             self.writer.tell,
-            settings.max_attempts_at_once,
+            self._at_once,
             contracts,
             distrust=self.writer.distrust,
-=======
-            registry, self._desks, self.writer.tell, self._at_once, contracts
->>>>>>> a0cbf23 (Flags in the database that all processes share; gates and parallelism are flags)
         )
         self._loop: asyncio.AbstractEventLoop
         self._timers: Timers
@@ -101,10 +97,12 @@ class Engine:
         self._timers = Timers(self._loop, self._now, lambda run: self.writer.tell(run, e.Tick()))
         self._thread.start()
         self._ready.result()
+        self.flags.start()
         return True
 
     def stop(self, why: str = "the engine was stopped") -> None:
         """Hand back what is in hand, finish writing, release the state directory."""
+        self.flags.stop()
         closing = asyncio.run_coroutine_threadsafe(self._close(why), self._loop)
         with contextlib.suppress(TimeoutError):
             closing.result(_STOP_LIMIT)

@@ -119,6 +119,7 @@ class Flags:
 
     def start(self) -> None:
         """Look for changes from now on; what can be read now holds when this returns."""
+        self._end.clear()
         self.look()
         for flag in self.expired():
             _log.warning("flag expired", flag=flag.key, owner=flag.owner, expires=str(flag.expires))

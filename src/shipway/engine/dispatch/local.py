@@ -24,12 +24,8 @@ from shipway.engine.check import check_request, check_result
 from shipway.engine.codec import encode
 from shipway.engine.desks import Desks
 from shipway.engine.dispatch.announcing import Announcer
-<<<<<<< HEAD
-from shipway.errors import AgentCrashedError, CorruptRunError, ShipwayError
-=======
 from shipway.engine.dispatch.room import Room
-from shipway.errors import AgentCrashedError, ShipwayError
->>>>>>> a0cbf23 (Flags in the database that all processes share; gates and parallelism are flags)
+from shipway.errors import AgentCrashedError, CorruptRunError, ShipwayError
 from shipway.store.ledger import OrderRow
 from shipway.telemetry.logs import bound
 
@@ -133,20 +129,15 @@ class LocalDispatch:
             self._tell(order.run, given, None)
 
     async def _attempt(self, order: OrderRow, cancel: threading.Event) -> None:
-<<<<<<< HEAD
         try:
             task = Task.model_validate_json(order.task)
         except ValueError:
             why = f"the order of {order.stage}, attempt {order.attempt}, cannot be read"
             self._distrust(order.run, CorruptRunError(why))
             return
-        room = self._rooms.setdefault(task.capability, asyncio.Semaphore(self._at_once))
-=======
-        task = Task.model_validate_json(order.task)
         room = self._rooms.get(task.capability)
         if room is None:
             room = self._rooms[task.capability] = Room(self._at_once)
->>>>>>> a0cbf23 (Flags in the database that all processes share; gates and parallelism are flags)
         async with room:
             began = time.time()
             self._announcer.began(order)
