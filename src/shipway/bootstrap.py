@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -19,11 +20,11 @@ from shipway.engine.host import (
     serve_until_idle,
 )
 from shipway.engine.intake import Intake
+from shipway.engine.keeper import Keeper
 from shipway.engine.letters import Letters
 from shipway.engine.places import Places
 from shipway.engine.queries import Queries
 from shipway.engine.record import Reporter
-from shipway.flags.opening import flags_of
 from shipway.health import standard
 from shipway.health.check import Status
 from shipway.health.ground import Check, CheckResult, doctor_checks
@@ -31,7 +32,7 @@ from shipway.health.registry import Registry
 from shipway.release.releases import Releases
 from shipway.store.artifacts import ArtifactStore
 from shipway.store.database import Database
-from shipway.store.opening import REVISION, prepare
+from shipway.store.opening import REVISION, database, prepare
 from shipway.telemetry.logs import configure
 
 
@@ -86,6 +87,13 @@ class System:
         self.database.close()
 
 
+def open_keeper(settings: Settings) -> Keeper:
+    """Who looks after the database; raises ConfigurationError as ``open_system`` does."""
+    prepare_directories(settings)
+    configure(settings.log_level, Places(settings.home).log_lines)
+    return Keeper(settings)
+
+
 def open_system(settings: Settings, *, embedded: bool = False) -> System:
     """Raises ConfigurationError when the state directory cannot be used."""
     return System(settings, embedded=embedded)
@@ -98,9 +106,7 @@ def make_engine(
     from shipway.agents.wiring import registry
 
     reporter = Reporter(settings.home, queries, artifacts)
-    engine = Engine(settings, database, registry(settings), artifacts, reporter.write)
-    engine.flags = flags_of(settings, database)
-    return engine
+    return Engine(settings, database, registry(settings), artifacts, reporter.write)
 
 
 def serve(settings: Settings) -> Ended:
@@ -157,5 +163,21 @@ def doctor(settings: Settings) -> list[CheckResult]:
             return weak, f"{report.mechanism}: no wall for {', '.join(missing)}"
         return Status.PASS, f"{report.mechanism}: {', '.join(walls)}"
 
+    def stored() -> tuple[Status, str]:
+        found = database(Places(settings.home).database, settings)
+        began = time.monotonic()
+        try:
+            present, (release, fits) = found.revision(), found.release()
+            took = (time.monotonic() - began) * 1000
+        finally:
+            found.close()
+        if not fits:
+            return Status.FAIL, f"{release} is too old: {found.name}"
+        if present not in {None, REVISION}:
+            return Status.WARN, f"tables of another version ({present}): {found.name}"
+        state = "no tables yet" if present is None else "up to date"
+        return Status.PASS, f"{release}, {state}, answered in {took:.0f} ms: {found.name}"
+
     remedy = "apt install util-linux and allow user namespaces, or set SHIPWAY_FENCE=degraded"
-    return doctor_checks(settings, [Check("fence", fence, remedy)])
+    mend = "see what is wrong with: shipway db check"
+    return doctor_checks(settings, [Check("database", stored, mend), Check("fence", fence, remedy)])

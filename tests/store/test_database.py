@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,7 +60,7 @@ def test_an_event_or_an_order_is_never_written_twice(database: Database):
         ledger.append_events(writer, [(row.id, 1, 2.0, "RunEnded", b"{}")])
     assert not twice.value.again
     with pytest.raises(StoreFault), transaction(writer), writer.together():
-        ledger.insert_orders(writer, [replace(order, token=2)])
+        ledger.insert_orders(writer, [order._replace(token=2)])
     with database.reading() as reader:
         assert [event.type for event in runs.events(reader, row.id)] == ["RunSubmitted"]
     writer.close()

@@ -15,6 +15,7 @@ from shipway.store import ledger, runs
 from shipway.store.database import StoreFault, came_through, transaction
 from shipway.store.migrate import migrate
 from shipway.store.postgres import Limits, PostgresDatabase
+from shipway.telemetry.failures import told
 from wire import Wire
 
 
@@ -186,9 +187,9 @@ def test_what_is_wrong_with_an_address_is_said_without_its_secret(postgres_url, 
     database = PostgresDatabase(Secret(wrong(postgres_url, **parts)), Limits(wait_s=0.2))
     with pytest.raises(kind, match=says) as refused:
         database.revision()
-    told = f"{refused.value.to_dict()} {database.name} {database!r}"
+    said = f"{told(refused.value)} {refused.value} {database.name} {database!r}"
     for secret in ("hunter2", postgres_url.split(":")[2].split("@")[0]):
-        assert secret not in told
+        assert secret not in said
     assert isinstance(refused.value, ShipwayError)
     assert refused.value.hint
     database.close()

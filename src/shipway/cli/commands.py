@@ -33,10 +33,12 @@ TABLE = {
         "shipway.cli.release:release", REST, "List, view, stop and roll back what is deployed."
     ),
     "doctor": Lazy("shipway.cli.doctor:doctor", REST, "Check that this machine is ready."),
+    "db": Lazy(
+        "shipway.cli.db:db", REST, "Migrate, check, back up, restore and tidy the database."
+    ),
     "config": Lazy(
         "shipway.cli.config:config", REST, "Show the settings and where they come from."
     ),
-    "flag": Lazy("shipway.cli.flag:flag", REST, "List, set and roll out feature flags."),
     "completion": Lazy(
         "shipway.cli.completion:completion", REST, "Print the completion script of a shell."
     ),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from shipway.bootstrap import System
     from shipway.cli.output import Output
     from shipway.config import Settings
-    from shipway.flags.editing import Switchboard
+    from shipway.engine.keeper import Keeper
     from shipway.release.releases import Releases
 
 
@@ -43,6 +43,18 @@ def opened(output: Output, *, progress: bool = True) -> Iterator[System]:
         yield system
     finally:
         system.close()
+
+
+@contextmanager
+def stored() -> Iterator[Keeper]:
+    """The database, for who looks after it; no engine is started and nothing is carried on."""
+    from shipway.bootstrap import open_keeper
+
+    keeper = open_keeper(settings())
+    try:
+        yield keeper
+    finally:
+        keeper.close()
 
 
 def state_directory() -> Path:
@@ -81,16 +93,3 @@ def releases(output: Output, *, heal: bool = True) -> Iterator[Releases]:
         for healed in found.heal():
             output.note(healed.message)
     yield found
-
-
-@contextmanager
-def opened_flags() -> Iterator[Switchboard]:
-    """The flags, where they are kept, without an engine."""
-    found = settings()
-    from shipway.config import prepare
-    from shipway.engine.places import Places
-    from shipway.flags.opening import open_flags
-
-    prepare(found)
-    with open_flags(found, Places(found.home).database) as board:
-        yield board

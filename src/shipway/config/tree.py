@@ -100,6 +100,34 @@ class Storage(Section):
         return url or None
 
 
+class Retention(Section):
+    """What is kept, and for how long."""
+
+    keep_runs_days: int = setting(
+        "days for which a run is kept after it ended, with its events, orders and artifacts;"
+        " 0: for ever",
+        365,
+        ge=0,
+        le=36_500,
+    )
+    keep_newest_runs: int = setting(
+        "runs that are kept however long ago they ended", 100, ge=1, le=1_000_000
+    )
+    keep_run_files_days: int = setting(
+        "days for which the folder of a run is kept after it ended: its repository, logs, report;"
+        " 0: for ever",
+        90,
+        ge=0,
+        le=36_500,
+    )
+    keep_commands_days: int = setting(
+        "days for which commands of people are kept after they were carried out",
+        30,
+        ge=1,
+        le=36_500,
+    )
+
+
 class Work(Section):
     """How work is done."""
 
@@ -120,16 +148,6 @@ class Work(Section):
     )
 
 
-class Flags(Section):
-    """Feature flags."""
-
-    flags_path: Path | None = setting(
-        "a JSON file that feature flags are kept in; without it they are in the database",
-        None,
-        example="/etc/shipway/flags.json",
-    )
-
-
 class Health(Section):
     """Health."""
 
@@ -140,14 +158,7 @@ class Health(Section):
     )
 
 
-class Settings(
-    Health,
-    Flags,
-    Work,
-    Storage,
-    Places,
-    Process,
-):
+class Settings(Health, Work, Retention, Storage, Places, Process):
     """All settings of a process, checked; ``load_settings`` reads them from where they are given.
 
     The class itself reads nothing: ``Settings(home=..., cache=...)`` is what it says.

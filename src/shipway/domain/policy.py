@@ -36,10 +36,6 @@ PROTECTED = (
 """Who judges changes is written here; a change to it is a person's business."""
 
 
-REPORTS = ("sarif", "junit", "cobertura", "coverage")
-"""Formats of reports; ``coverage`` is the JSON of coverage.py."""
-
-
 @dataclass(frozen=True, slots=True)
 class Waiver:
     """A finding or a gate that a person lets pass, for one digest of what it was given for."""
@@ -65,15 +61,12 @@ class Quarantine:
 class PolicyCommand:
     """A command that judges, for stacks that Shipway has no gates for.
 
-    ``counts`` finds in its output how many things it examined (one group that is a number);
-    ``report`` is a file that it writes in the tree, in one of REPORTS.
+    ``counts`` finds in its output how many things it examined (one group that is a number).
     """
 
     gate: str
     run: tuple[str, ...]
     counts: str | None = None
-    report: str | None = None
-    format: str | None = None
     seconds: float = 900.0
 
 
@@ -89,7 +82,6 @@ class Policy:
     no_tests: str | None = None
     commands: tuple[PolicyCommand, ...] = ()
     requirements: tuple[str, ...] = ()
-    prepare: tuple[str, ...] = ()
     scope: tuple[str, ...] = ()
     protected: tuple[str, ...] = PROTECTED
     tests: tuple[str, ...] = ()

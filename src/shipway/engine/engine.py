@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import socket
 import threading
 import time
@@ -26,20 +27,21 @@ from shipway.engine.codec import decode, encode
 from shipway.engine.commands import COMMANDS
 from shipway.engine.desks import Desks
 from shipway.engine.dispatch.local import LocalDispatch
+from shipway.engine.housekeeping import Housekeeping, Swept
 from shipway.engine.owner import Ownership
 from shipway.engine.places import Places
 from shipway.engine.quarantine import give_up
 from shipway.engine.timers import Timers
 from shipway.errors import ShipwayError, UsageError
-from shipway.flags.evaluate import Context
-from shipway.flags.flags import Flags
-from shipway.flags.known import PARALLELISM
 from shipway.store import ledger
+from shipway.store.artifacts import ArtifactStore
 from shipway.store.database import Connection, Database
 from shipway.store.ledger import CommandRow, OrderRow
 
 _PROGRESS_EVERY = 0.25
 _STOP_LIMIT = 30.0
+_LOOK_FOR_DUST_EVERY = 3600.0
+_BREATH = 0.02
 
 
 class Engine:
@@ -59,6 +61,9 @@ class Engine:
         self._now = now
         self._rested = rested
         self._log = structlog.get_logger("engine")
+        self._housekeeping = Housekeeping(
+            settings, database, ArtifactStore(Places(settings.home).artifacts), now
+        )
         self._owner = Ownership(Places(settings.home).lock)
         self.writer = Writer(database, now, self._after_commit, contracts)
         self._desks = Desks(settings, artifacts, self._note)
@@ -66,26 +71,20 @@ class Engine:
             registry,
             self._desks,
             self.writer.tell,
-            self._at_once,
+            settings.max_attempts_at_once,
             contracts,
             distrust=self.writer.distrust,
         )
         self._loop: asyncio.AbstractEventLoop
         self._timers: Timers
+        self._next_look: asyncio.TimerHandle
         self._thread = threading.Thread(target=self._run_loop, name="engine", daemon=True)
         self._flushing = False
         self._chores: set[asyncio.Task[Any]] = set()
         self._bell: socket.socket | None = None
         self._ready: Future[None] = Future()
-        #: What operators may turn while it runs; as declared until somebody hands in others.
-        self.flags = Flags()
         #: Called on the engine's loop after every commit; must return at once.
         self.observers: list[Callable[[list[Committed]], None]] = []
-
-    def _at_once(self) -> int:
-        """Attempts of a capability that may work now: a share of what the settings allow."""
-        share = self.flags.value(PARALLELISM, Context(environment=self._settings.environment))
-        return self._settings.max_attempts_at_once * int(share) // 100
 
     # Life
 
@@ -97,12 +96,10 @@ class Engine:
         self._timers = Timers(self._loop, self._now, lambda run: self.writer.tell(run, e.Tick()))
         self._thread.start()
         self._ready.result()
-        self.flags.start()
         return True
 
     def stop(self, why: str = "the engine was stopped") -> None:
         """Hand back what is in hand, finish writing, release the state directory."""
-        self.flags.stop()
         closing = asyncio.run_coroutine_threadsafe(self._close(why), self._loop)
         with contextlib.suppress(TimeoutError):
             closing.result(_STOP_LIMIT)
@@ -132,6 +129,7 @@ class Engine:
             self._loop.add_reader(self._bell.fileno(), self._rung)
             await self._recover()
             await self._collect()
+            self._tidy_if_due()
         except BaseException as error:  # noqa: BLE001 - start() raises it
             self._ready.set_exception(error)
         else:
@@ -143,6 +141,7 @@ class Engine:
             self._bell.close()
             self._bell_path().unlink(missing_ok=True)
         self._timers.stop()
+        self._next_look.cancel()
         self.writer.handing_out = False
         self._dispatch.closed = True
         self._dispatch.give_back(None, why)
@@ -193,6 +192,32 @@ class Engine:
         commands: list[CommandRow] = self.writer.run(ledger.open_commands)
         for command in commands:
             await self._obey(command)
+
+    # Tidying
+
+    def _tidy_if_due(self) -> None:
+        if self._housekeeping.is_due():
+            self._chore(self._tidy(), "tidy")
+        self._next_look = self._loop.call_later(_LOOK_FOR_DUST_EVERY, self._tidy_if_due)
+
+    async def _tidy(self) -> None:
+        """Records in small steps on the loop, files in a thread; what waits goes first."""
+        total = Swept()
+        for swept in self._housekeeping.records(self.writer.run):
+            total += swept
+            await asyncio.sleep(_BREATH)
+        total += await asyncio.to_thread(self._tidy_files)
+        self._housekeeping.note_done()
+        if total != Swept():
+            self._log.info("engine.tidied", **dataclasses.asdict(total))
+
+    def _tidy_files(self) -> Swept:
+        total = Swept()
+        for swept in self._housekeeping.files():
+            total += swept
+            if self._dispatch.closed:
+                break  # the next engine goes on
+        return total
 
     def _read_timers(self) -> None:
         for run, due in self.writer.run(ledger.timers):

@@ -25,6 +25,11 @@ class Places:
         return self.home / "engine.lock"
 
     @property
+    def tidied(self) -> Path:
+        """Touched when what the policy no longer keeps was removed."""
+        return self.home / "tidied"
+
+    @property
     def starting(self) -> Path:
         """Held while an engine starts, so that many commands at once start one and not many."""
         return self.home / "engine.starting"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from shipway.contracts.model import ArtifactRef
@@ -23,7 +25,9 @@ class ArtifactStore:
         """Keep ``data``; durable when this returns. Raises ResourceError when the disk is full."""
         digest = hashlib.sha256(data).hexdigest()
         target = self._place(digest)
-        if not target.exists():
+        if target.exists():
+            os.utime(target)  # young again: whoever tidies goes by that
+        else:
             self._write(target, data)
         return ArtifactRef(name=name, sha256=digest, size=len(data), media_type=media_type)
 
@@ -53,6 +57,13 @@ class ArtifactStore:
                 return hashlib.file_digest(file, "sha256").hexdigest() == ref.sha256
         except OSError:
             return False
+
+    def older_than(self, before: float) -> Iterator[Path]:
+        """Files that nobody has written since ``before``."""
+        for path in sorted(self._root.glob("*/*")):
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_mtime < before:
+                    yield path
 
     def _place(self, digest: str) -> Path:
         return self._root / digest[:2] / digest

@@ -82,6 +82,14 @@ class Connection(Protocol):
         """Whether the commit that the connection was lost in came through; raises StoreFault."""
         ...
 
+    def damage(self) -> list[str]:
+        """What the database itself finds broken, in words."""
+        ...
+
+    def set_sequences(self) -> None:
+        """After rows were written with their numbers: go on behind the highest of them."""
+        ...
+
     def is_fault(self, error: BaseException) -> bool:
         """Whether the driver raised it."""
         ...
@@ -122,6 +130,10 @@ class Database(Protocol):
         """What it is, for people; without any secret."""
         ...
 
+    def release(self) -> tuple[str, bool]:
+        """What serves it, with its version, and whether that is new enough for us."""
+        ...
+
     def writer(self) -> Connection:
         """A connection of its own for the one thread that advances runs; close it when done."""
         ...
@@ -131,6 +143,10 @@ class Database(Protocol):
 
         What the driver says leaves as the error that a person is told.
         """
+        ...
+
+    def snapshot(self) -> AbstractContextManager[Connection]:
+        """A connection that sees everything as it is at one moment, however long it reads."""
         ...
 
     def writing(self) -> AbstractContextManager[Connection]:

@@ -31,6 +31,11 @@ def migrate(database: Database) -> list[str]:
 
     Raises ConfigurationError for a database of a later version.
     """
+    return migrate_to(database, "head")
+
+
+def migrate_to(database: Database, revision: str) -> list[str]:
+    """The same, no further than ``revision``."""
     with _alone(database):
         config = _config()
         scripts = ScriptDirectory.from_config(config)
@@ -44,9 +49,15 @@ def migrate(database: Database) -> list[str]:
         with _engine(database) as engine, engine.begin() as connection:
             if database.kind == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATING})
+            present = _present(connection)
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-        return known[known.index(present) + 1 :] if present else known
+            command.upgrade(config, revision)
+            now = _present(connection)
+        return known[known.index(present) + 1 if present else 0 : known.index(str(now)) + 1]
+
+
+def _present(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
 
 
 def drift(database: Database) -> list[str]:

@@ -51,6 +51,15 @@ _TRANSPORT = {
     "tcp_user_timeout": 10_000,
 }
 _CONNECTS_WITHIN = 3
+#: The first that tells of a transaction what became of it, by a number that is never used again.
+OLDEST = 13_00_00
+#: Sequences, and the columns that they number.
+_NUMBERED = (
+    ("events", "position", "events_position_seq"),
+    ("orders", "position", "orders_position_seq"),
+    ("dead_letters", "number", "dead_letters_number_seq"),
+    ("runs", "number", "run_numbers"),
+)
 #: Marks the advisory locks that say from which position on a transaction may write events.
 _TAIL = 0x5A17
 _TAIL_BITS = 44
@@ -201,6 +210,19 @@ class PostgresConnection:
         self._in_doubt = False
         return row is not None and row[0] == "committed"
 
+    def damage(self) -> list[str]:
+        rows = self.execute(
+            "SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
+            " WHERE NOT (i.indisvalid AND i.indisready)"
+        )
+        return [f"the index {row[0]} is not usable: REINDEX it" for row in rows]
+
+    def set_sequences(self) -> None:
+        for table, column, sequence in _NUMBERED:
+            self.execute(
+                f"SELECT setval('{sequence}', max({column})) FROM {table} HAVING max({column}) > 0"  # noqa: S608 - our own names
+            )
+
     def is_fault(self, error: BaseException) -> bool:
         return isinstance(error, psycopg.Error)
 
@@ -255,6 +277,14 @@ class PostgresDatabase:
         raw.commit()
         return raw
 
+    def release(self) -> tuple[str, bool]:
+        with self.reading() as connection:
+            row = connection.execute(
+                "SELECT current_setting('server_version'),"
+                " current_setting('server_version_num')::int"
+            ).fetchone()
+        return f"PostgreSQL {row[0].split()[0]}", row[1] >= OLDEST
+
     def writer(self) -> PostgresConnection:
         """It connects when it is first used."""
         return PostgresConnection(self)
@@ -263,6 +293,14 @@ class PostgresDatabase:
     def reading(self) -> Iterator[Connection]:
         with self._lent() as connection, told(connection):
             yield connection
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        connection = self.writer()
+        with contextlib.closing(connection), told(connection):
+            connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            yield connection
+            connection.rollback()
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -397,6 +435,7 @@ _FULL = _Told(
 #: By SQLSTATE or the class that it begins with.
 _STATES: dict[str, _Told] = {
     "08": _UNREACHABLE,
+    "23503": _Told("again", OverloadError, "others removed what this needs", "try again"),
     "25P03": _UNREACHABLE,
     "28": _REFUSED,
     "3D": _NOWHERE,

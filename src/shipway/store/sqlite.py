@@ -16,6 +16,9 @@ from shipway.store.database import Connection, Figures, StoreFault, told, transa
 from shipway.store.watch import Watch
 
 BUSY_S = 10.0
+#: The first that returns what an UPDATE has changed.
+OLDEST = (3, 35)
+_STRAYS = "PRAGMA foreign_key_check"
 _NOTICED_WAIT = 0.001
 _FULL = {"SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC"}
 _UNSOUND = {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
@@ -74,6 +77,14 @@ class SqliteConnection(sqlite3.Connection):
     def was_committed(self) -> bool:
         raise AssertionError("a file is never in doubt")
 
+    def damage(self) -> list[str]:
+        pages = [str(row[0]) for row in self.execute("PRAGMA quick_check(5)")]
+        strays = [f"a row of {row[0]} without its {row[2]}" for row in self.execute(_STRAYS)]
+        return [line for line in pages if line != "ok"] + strays[:5]
+
+    def set_sequences(self) -> None:
+        """Nothing to do: the next number is one more than the highest."""
+
     def is_fault(self, error: BaseException) -> bool:
         return isinstance(error, sqlite3.Error)
 
@@ -94,6 +105,9 @@ class SqliteDatabase:
         self._readers: list[SqliteConnection] = []
         self._lock = threading.Lock()
 
+    def release(self) -> tuple[str, bool]:
+        return f"SQLite {sqlite3.sqlite_version}", sqlite3.sqlite_version_info >= OLDEST
+
     def writer(self) -> SqliteConnection:
         connection = self._connect()
         connection.execute("PRAGMA journal_mode=WAL")
@@ -112,6 +126,14 @@ class SqliteDatabase:
                 self._readers.append(connection)
         with told(connection):
             yield connection
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        with closing(self._connect()) as connection, told(connection):
+            connection.execute("PRAGMA query_only=ON")
+            connection.execute("BEGIN")
+            yield connection
+            connection.rollback()
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Connection]:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 
 from shipway.contracts.evidence import GateEvidence
 from shipway.domain.gates import Enforcement, Verdict
-from shipway.gates import whole
 from shipway.gates.cases import plain
 from shipway.gates.comparison import Comparison
 from shipway.gates.gate import Gate
@@ -41,16 +40,14 @@ def judge(comparison: Comparison) -> GateEvidence:
     tricks = [trick for look in READ_ONLY for trick in look(comparison)]
     counts = {"files": len(comparison.changes), "tests": 0, "on the base": 0}
     doubt: Doubt | UnreadableReportError | None = None
-    if not comparison.policy.no_tests:
+    if bench.project.stack == "python" and not comparison.policy.no_tests:
         try:
-            if bench.project.stack != "python":
-                tricks += whole.tricks(comparison) if bench.project.test else ()
-            else:
-                seen = measure(comparison)
-                tricks += _measured(comparison, seen)
-                counts |= _told(record, seen)
+            seen = measure(comparison)
         except (Doubt, UnreadableReportError) as error:
             doubt = error
+        else:
+            tricks += _measured(comparison, seen)
+            counts |= _told(record, seen)
     return _weigh(comparison, record, tricks, counts, doubt)
 
 
@@ -132,7 +129,7 @@ def _question(tricks: list[Trick]) -> str:
 
 GATE = Gate(
     id="tamper",
-    version=2,
+    version=1,
     cost=25.0,
     enforcement=Enforcement.REQUIRED,
     about="the base's tests still hold on the head's source, and nothing that judges was bent",
