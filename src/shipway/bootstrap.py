@@ -25,6 +25,7 @@ from shipway.engine.letters import Letters
 from shipway.engine.places import Places
 from shipway.engine.queries import Queries
 from shipway.engine.record import Reporter
+from shipway.flags.opening import flags_of
 from shipway.health import standard
 from shipway.health.check import Status
 from shipway.health.ground import Check, CheckResult, doctor_checks
@@ -106,7 +107,9 @@ def make_engine(
     from shipway.agents.wiring import registry
 
     reporter = Reporter(settings.home, queries, artifacts)
-    return Engine(settings, database, registry(settings), artifacts, reporter.write)
+    engine = Engine(settings, database, registry(settings), artifacts, reporter.write)
+    engine.flags = flags_of(settings, database)
+    return engine
 
 
 def serve(settings: Settings) -> Ended:

@@ -39,7 +39,7 @@ def test_every_fault_is_named_at_once_and_no_value_is_shown(monkeypatch):
     assert 'SHIPWAY_FROBNICATE is no setting; remove it; "shipway config show"' in error.message
     assert "SHIPWAY_FENCE should be strict or degraded; change it, or remove it" in error.message
     assert "SHIPWAY_MAX_ATTEMPTS_AT_ONCE should be a whole number from 1 to 64" in error.message
-    assert "hunter" not in str(error.to_dict()) + repr(error)
+    assert "hunter" not in str(error.report()) + repr(error)
 
 
 def test_each_source_is_stronger_than_the_one_before(monkeypatch, tmp_path):

@@ -23,6 +23,7 @@ from shipway.domain.gates import Enforcement, Verdict
 from shipway.domain.policy import POLICY, Policy
 from shipway.domain.states import Claim
 from shipway.errors import FenceError, ShipwayError, UsageError
+from shipway.flags.evaluate import Context
 from shipway.gates.comparison import Comparison
 from shipway.gates.gate import Gate
 from shipway.gates.look import Doubt, Record, evidence
@@ -145,13 +146,23 @@ class _Check:
         return chosen
 
     def _wanted(self, chosen: list[GateSelection]) -> list[GateSelection]:
-        """The same, without what was not asked for."""
+        """The same, without what was not asked for or is switched off by whoever runs this."""
+        chosen = [self._switched(one) for one in chosen]
         if not self.asked.gates:
             return chosen
         left = {"selected": False, "reason": "not asked for (--gate)"}
         return [
             one if one.gate in self.asked.gates else one.model_copy(update=left) for one in chosen
         ]
+
+    def _switched(self, one: GateSelection) -> GateSelection:
+        """Gates that have a flag can be switched off for a repository; that is told in the report."""
+        key, flags = f"gates.{one.gate}", self.equipment.flags
+        here = Context(repository=self.asked.repository.resolve().name)
+        if not one.selected or key not in flags.all() or flags.on(key, here):
+            return one
+        left = {"selected": False, "reason": f"switched off by the flag {key}"}
+        return one.model_copy(update=left)
 
     def _judged(self, chosen: list[GateSelection]) -> list[GateEvidence]:
         """What is known already, then the rest, a few at once and the cheapest first."""

@@ -7,11 +7,13 @@ import re
 from collections.abc import Callable, Collection
 from datetime import date
 from importlib import resources
+from pathlib import PurePosixPath
 from typing import TypeVar
 
 from shipway.domain.policy import (
     POLICY,
     PROTECTED,
+    REPORTS,
     THRESHOLDS,
     Policy,
     PolicyCommand,
@@ -26,12 +28,12 @@ from shipway.specs.placed.reading import Node, Scalar, Table
 
 FIELDS = (
     "version", "required", "advisory", "thresholds", "waivers", "quarantine", "tests",
-    "tests_reason", "commands", "requirements", "scope", "protected", "golden", "holdout",
+    "tests_reason", "commands", "requirements", "prepare", "scope", "protected", "golden", "holdout",
     "licences",
 )  # fmt: skip
 WAIVER = ("gate", "digest", "approver", "reason", "expires")
 QUARANTINE = ("test", "owner", "reason", "expires")
-COMMAND = ("gate", "run", "counts", "timeout")
+COMMAND = ("gate", "run", "counts", "report", "format", "timeout")
 _DIGEST = re.compile(r"^[0-9a-f]{40}([0-9a-f]{24})?$")
 _START = "start with `version: 1`"
 
@@ -105,6 +107,7 @@ class _Policy:
             tests=tests,
             commands=commands,
             requirements=self._words("requirements"),
+            prepare=self._words("prepare"),
             scope=self._words("scope"),
             protected=(*PROTECTED, *self._words("protected")),
             golden=self._words("golden"),
@@ -234,9 +237,28 @@ class _Policy:
             )  # fmt: skip
         if form.has("run") and not run:
             self.faults.add(form.key("run"), "`run` is empty", "write a list: `[make, check]`")
+        report, form_of = self._report(form)
         if gate is None or not run:
             return None
-        return PolicyCommand(gate.value, run, counts.value if counts else None, timeout.value)
+        wanted = counts.value if counts else None
+        return PolicyCommand(gate.value, run, wanted, report, form_of, timeout.value)
+
+    def _report(self, form: Form) -> tuple[str | None, str | None]:
+        """The file that the command writes, and what is in it; both or neither."""
+        report = form.text("report", "name the file that it writes, from the top", needed=False)
+        if report is None:
+            if form.has("format"):
+                self.faults.add(
+                    form.key("format"), "`format` goes with `report:` only",
+                    "name the file that the command writes under `report:`",
+                )  # fmt: skip
+            return None, None
+        path = PurePosixPath(report.value)
+        if path.is_absolute() or ".." in path.parts:
+            self.faults.add(report.spot, "`report` leads out of the tree", "name a file inside it")
+        if form.required("format", f"add `format:` with one of {', '.join(REPORTS)}") is None:
+            return None, None
+        return report.value, form.word("format", REPORTS, REPORTS[0])
 
 
 def _counts(pattern: str) -> bool:

@@ -16,6 +16,7 @@ from shipway.contracts.change_plan import ChangePlan
 from shipway.contracts.model import ArtifactRef
 from shipway.domain.policy import Policy
 from shipway.domain.states import Claim
+from shipway.flags.flags import Flags
 from shipway.gates.bench import TESTS, Bench, Shelf
 from shipway.gates.changes import between
 from shipway.gates.comparison import Comparison, Side
@@ -41,7 +42,7 @@ class Equipment:
     """What a check works with. ``place`` is a directory of ours that it may fill and clear.
 
     ``python`` is what environments are built with; ``at_once`` how many gates run side by side;
-    ``patience`` what one run of the tests may use.
+    ``patience`` what one run of the tests may use. ``flags`` may switch a new gate off.
     """
 
     fence: Fence
@@ -51,6 +52,7 @@ class Equipment:
     python: Path
     at_once: int = 2
     patience: Limits = TESTS
+    flags: Flags = field(default_factory=Flags)
 
 
 def equipment(settings: Settings) -> Equipment:

@@ -18,7 +18,9 @@ from shipway.cli.render import Screen
 from shipway.cli.session import settings
 from shipway.contracts.check import CheckReport, Outcome
 from shipway.domain.states import Claim
+from shipway.engine.places import Places
 from shipway.errors import ExitCode, UsageError
+from shipway.flags.opening import flags_now
 
 CODES = {
     Outcome.ACCEPTED: ExitCode.DONE,
@@ -35,7 +37,9 @@ def perform(output: Output, head: str | None, repo: Path, **given: Any) -> int:
         raise UsageError(
             "--json is one form and " + f"--{given['form']} another", hint="choose one"
         )
-    equipment = equip(settings())
+    found = settings()
+    flags = flags_now(found, Places(found.home).database)
+    equipment = replace(equip(found), flags=flags)
     if given["verify"] is not None:
         return _verified(output, given["verify"].read(), asked, equipment)
     if given["explain"]:

@@ -39,6 +39,7 @@ TABLE = {
     "config": Lazy(
         "shipway.cli.config:config", REST, "Show the settings and where they come from."
     ),
+    "flag": Lazy("shipway.cli.flag:flag", REST, "List, set and roll out feature flags."),
     "completion": Lazy(
         "shipway.cli.completion:completion", REST, "Print the completion script of a shell."
     ),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from shipway.cli.output import Output
     from shipway.config import Settings
     from shipway.engine.keeper import Keeper
+    from shipway.flags.editing import Switchboard
     from shipway.release.releases import Releases
 
 
@@ -93,3 +94,16 @@ def releases(output: Output, *, heal: bool = True) -> Iterator[Releases]:
         for healed in found.heal():
             output.note(healed.message)
     yield found
+
+
+@contextmanager
+def opened_flags() -> Iterator[Switchboard]:
+    """The flags, where they are kept, without an engine."""
+    found = settings()
+    from shipway.config import prepare
+    from shipway.engine.places import Places
+    from shipway.flags.opening import open_flags
+
+    prepare(found)
+    with open_flags(found, Places(found.home).database) as board:
+        yield board

@@ -148,6 +148,16 @@ class Work(Section):
     )
 
 
+class Flags(Section):
+    """Feature flags."""
+
+    flags_path: Path | None = setting(
+        "a JSON file that feature flags are kept in; without it they are in the database",
+        None,
+        example="/etc/shipway/flags.json",
+    )
+
+
 class Health(Section):
     """Health."""
 
@@ -158,7 +168,15 @@ class Health(Section):
     )
 
 
-class Settings(Health, Work, Retention, Storage, Places, Process):
+class Settings(
+    Health,
+    Flags,
+    Work,
+    Retention,
+    Storage,
+    Places,
+    Process,
+):
     """All settings of a process, checked; ``load_settings`` reads them from where they are given.
 
     The class itself reads nothing: ``Settings(home=..., cache=...)`` is what it says.

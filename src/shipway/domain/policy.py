@@ -36,6 +36,10 @@ PROTECTED = (
 """Who judges changes is written here; a change to it is a person's business."""
 
 
+REPORTS = ("sarif", "junit", "cobertura", "coverage")
+"""Formats of reports; ``coverage`` is the JSON of coverage.py."""
+
+
 @dataclass(frozen=True, slots=True)
 class Waiver:
     """A finding or a gate that a person lets pass, for one digest of what it was given for."""
@@ -61,12 +65,15 @@ class Quarantine:
 class PolicyCommand:
     """A command that judges, for stacks that Shipway has no gates for.
 
-    ``counts`` finds in its output how many things it examined (one group that is a number).
+    ``counts`` finds in its output how many things it examined (one group that is a number);
+    ``report`` is a file that it writes in the tree, in one of REPORTS.
     """
 
     gate: str
     run: tuple[str, ...]
     counts: str | None = None
+    report: str | None = None
+    format: str | None = None
     seconds: float = 900.0
 
 
@@ -82,6 +89,7 @@ class Policy:
     no_tests: str | None = None
     commands: tuple[PolicyCommand, ...] = ()
     requirements: tuple[str, ...] = ()
+    prepare: tuple[str, ...] = ()
     scope: tuple[str, ...] = ()
     protected: tuple[str, ...] = PROTECTED
     tests: tuple[str, ...] = ()

@@ -33,6 +33,9 @@ from shipway.engine.places import Places
 from shipway.engine.quarantine import give_up
 from shipway.engine.timers import Timers
 from shipway.errors import ShipwayError, UsageError
+from shipway.flags.evaluate import Context
+from shipway.flags.flags import Flags
+from shipway.flags.known import PARALLELISM
 from shipway.store import ledger
 from shipway.store.artifacts import ArtifactStore
 from shipway.store.database import Connection, Database
@@ -71,7 +74,7 @@ class Engine:
             registry,
             self._desks,
             self.writer.tell,
-            settings.max_attempts_at_once,
+            self._at_once,
             contracts,
             distrust=self.writer.distrust,
         )
@@ -83,8 +86,15 @@ class Engine:
         self._chores: set[asyncio.Task[Any]] = set()
         self._bell: socket.socket | None = None
         self._ready: Future[None] = Future()
+        #: What operators may turn while it runs; as declared until somebody hands in others.
+        self.flags = Flags()
         #: Called on the engine's loop after every commit; must return at once.
         self.observers: list[Callable[[list[Committed]], None]] = []
+
+    def _at_once(self) -> int:
+        """Attempts of a capability that may work now: a share of what the settings allow."""
+        share = self.flags.value(PARALLELISM, Context(environment=self._settings.environment))
+        return self._settings.max_attempts_at_once * int(share) // 100
 
     # Life
 
@@ -96,10 +106,12 @@ class Engine:
         self._timers = Timers(self._loop, self._now, lambda run: self.writer.tell(run, e.Tick()))
         self._thread.start()
         self._ready.result()
+        self.flags.start()
         return True
 
     def stop(self, why: str = "the engine was stopped") -> None:
         """Hand back what is in hand, finish writing, release the state directory."""
+        self.flags.stop()
         closing = asyncio.run_coroutine_threadsafe(self._close(why), self._loop)
         with contextlib.suppress(TimeoutError):
             closing.result(_STOP_LIMIT)

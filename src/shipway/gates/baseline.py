@@ -21,7 +21,7 @@ def _line(tree: Path, finding: Finding) -> str:
     if finding.path is None or finding.line is None:
         return ""
     path = tree / finding.path
-    if path.is_symlink() or not path.is_file():
+    if not path.resolve().is_relative_to(tree.resolve()) or not path.is_file():
         return ""
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     at = finding.line - 1

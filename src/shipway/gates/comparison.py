@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shlex
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
@@ -12,17 +13,17 @@ from typing import Any, Literal, TypeVar, cast
 
 from shipway.domain.policy import Policy
 from shipway.domain.states import Claim
-from shipway.errors import CommandError, FenceError, ShipwayError
-from shipway.gates.bench import Bench
+from shipway.errors import Category, CommandError, FenceError, ShipwayError
+from shipway.gates.bench import TESTS, Bench
 from shipway.gates.changes import Change
 from shipway.gates.declared import requirement_files
 from shipway.gates.installed import install
-from shipway.gates.look import candidate_environment, unreachable
+from shipway.gates.look import Doubt, candidate_environment, unreachable
 from shipway.gates.stack import Stack
 from shipway.gates.testing import brings_runner
 from shipway.gates.tools import runner_environment
 from shipway.workspace.environments import Environment, Environments
-from shipway.workspace.fence import Fence
+from shipway.workspace.fence import Command, Fence
 from shipway.workspace.git import Hub
 
 SETTINGS = ("pyproject.toml", "setup.cfg", ".bandit")
@@ -130,6 +131,22 @@ class Comparison:
             readable=checkout.readable,
             work=work,
         )
+
+    def ready(self, bench: Bench) -> Bench:
+        """The same checkout after the policy's ``prepare``, which alone may use the network."""
+        words = list(self.policy.prepare)
+        if not words:
+            return bench
+        self.say(f"preparing: {shlex.join(words)}")
+        command = Command(
+            argv=tuple(words), cwd=bench.tree, writable=(bench.tree,), limits=TESTS, network=True,
+            readable=bench.readable,
+        )  # fmt: skip
+        done = self.fence.run(command, cancel=self.cancel)
+        if not done.ok:
+            said = f"{shlex.join(words)} of the base's policy {done.why()}"
+            raise Doubt(f"{said}\n{done.tail(8)}", Category.DEPENDENCY)
+        return bench
 
     def apart(self, bench: Bench) -> Bench:
         """The same tree with a new place for reports: for a tool that is run once more."""

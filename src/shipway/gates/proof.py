@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from shipway.contracts.evidence import Finding, GateEvidence, Measurement
 from shipway.domain.gates import Enforcement, Verdict
 from shipway.domain.states import Claim
+from shipway.gates import whole
 from shipway.gates.cases import Pairing, pairing, plain
 from shipway.gates.comparison import Comparison
 from shipway.gates.gate import Gate
@@ -35,8 +36,9 @@ def select(comparison: Comparison) -> tuple[bool, str]:
     """Whether there is something to prove that tests of this stack can show."""
     if not comparison.changes:
         return False, "nothing changed"
-    if comparison.head.bench.project.stack != "python":
-        return False, "outcomes of single tests are known for Python only"
+    project = comparison.head.bench.project
+    if project.stack != "python" and not project.test:
+        return False, "no test command is known"
     if comparison.policy.no_tests:
         return False, f"the policy says there are no tests: {comparison.policy.no_tests}"
     if comparison.claim in PROVEN:
@@ -51,12 +53,15 @@ def judge(comparison: Comparison) -> GateEvidence:
     record.inputs["base"] = comparison.base.tree
     known = parts(comparison)
     needed = comparison.claim in PROVEN
+    other = bench.project.stack != "python"
     if needed and not known.cause:
         return evidence(
             bench, record, Verdict.FAIL,
             "nothing but tests was changed: there is no change that a test could prove",
             Reading(examined=len(comparison.changes)),
         )  # fmt: skip
+    if other:
+        return whole.prove(comparison, record, needed=needed)
     head = head_suite(comparison)
     describe(record, head)
     if not head.whole:
@@ -226,7 +231,7 @@ def _by_old_failures(comparison: Comparison, head: Suite) -> Proof:
 
 GATE = Gate(
     id="proof",
-    version=1,
+    version=2,
     cost=20.0,
     enforcement=Enforcement.REQUIRED,
     about="a fix or a feature is proven by a test that fails without the change and passes with it",

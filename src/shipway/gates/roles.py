@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
 from shipway.domain.policy import matches
+from shipway.gates import conventions
 from shipway.gates.changes import Change
 from shipway.gates.comparison import Comparison
 from shipway.gates.project import SKIPPED
@@ -39,12 +40,16 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Roles:
-    """Says what a path is. ``places`` are the directories that hold tests in either tree."""
+    """Says what a path is. ``places`` are the directories that hold tests in either tree.
+
+    ``other`` is True for a stack that is not Python, which has conventions of its own.
+    """
 
     places: frozenset[PurePosixPath]
     tests: tuple[str, ...] = ()
     golden: tuple[str, ...] = ()
     protected: tuple[str, ...] = ()
+    other: bool = False
 
     def of(self, name: str) -> Role:
         path = PurePosixPath(name)
@@ -54,7 +59,7 @@ class Roles:
             return Role.TEST
         if path.name == "conftest.py" or self.is_golden(name) or self._is_among_tests(path):
             return Role.SUPPORT
-        if path.name in CONFIGURATION:
+        if path.name in CONFIGURATION or (self.other and conventions.runs_tests(path)):
             return Role.CONFIGURATION
         if path.suffix in SOURCE_ENDS:
             return Role.SOURCE
@@ -70,14 +75,18 @@ class Roles:
         return bool(SNAPSHOTS & set(path.parts[:-1])) or self._is_among_tests(path)
 
     def _is_test(self, name: str, path: PurePosixPath) -> bool:
-        if matches(name, self.tests) and path.suffix == ".py":
+        if matches(name, self.tests) and (self.other or path.suffix == ".py"):
             return True
+        if self.other:
+            return conventions.is_test(path)
         if MODULE.fullmatch(path.name) is None:
             return False
         plain = path.name in {"test.py", "tests.py"}
         return not plain or self._is_among_tests(path) or path.name == "tests.py"
 
     def _is_among_tests(self, path: PurePosixPath) -> bool:
+        if self.other and conventions.is_among_tests(path):
+            return True
         return any(parent in self.places for parent in path.parents)
 
 
@@ -87,7 +96,8 @@ def roles(comparison: Comparison) -> Roles:
 
     def read() -> Roles:
         places = _places(comparison.base.bench.tree) | _places(comparison.head.bench.tree)
-        return Roles(places, policy.tests, policy.golden, policy.protected)
+        other = comparison.head.bench.project.stack != "python"
+        return Roles(places, policy.tests, policy.golden, policy.protected, other)
 
     return comparison.once("roles", read)
 

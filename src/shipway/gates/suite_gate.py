@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime
 from shipway.contracts.evidence import Finding, GateEvidence, Measurement
 from shipway.domain.gates import Enforcement, Verdict
 from shipway.errors import Category
+from shipway.gates import whole
 from shipway.gates.comparison import Comparison, Side
 from shipway.gates.gate import Gate
 from shipway.gates.look import FINDINGS, Doubt, Record, evidence
@@ -45,6 +46,8 @@ def _select(comparison: Comparison) -> tuple[bool, str]:
 def _judge(comparison: Comparison) -> GateEvidence:
     bench = comparison.prepared(comparison.head)
     record = Record("tests", "pytest")
+    if bench.project.stack != "python" and bench.project.test:
+        return whole.judge(comparison)
     if bench.project.stack != "python":
         seen = tests.judge(comparison.fresh(bench, comparison.head.commit))
         return seen if seen.verdict is not Verdict.ERROR or _has_tests(comparison.head) else _none(

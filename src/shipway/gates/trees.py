@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from shipway.gates import conventions
 from shipway.gates.bench import Bench
 from shipway.gates.changes import Change
 from shipway.gates.comparison import Comparison
@@ -60,15 +61,18 @@ def parts(comparison: Comparison) -> Parts:
             configuration,
             having(left, known, Role.SOURCE, Role.OTHER),
             having(left, known, Role.WORDS, Role.POLICY),
-            tuple(one for one in configuration if _runs_tests(trees, one)),
+            tuple(one for one in configuration if _runs_tests(trees, one, other=known.other)),
         )
 
     return comparison.once("parts", take_apart)
 
 
-def _runs_tests(trees: tuple[Path, Path], change: Change) -> bool:
-    """Whether what pytest reads of a configuration file is not what it was."""
+def _runs_tests(trees: tuple[Path, Path], change: Change, *, other: bool) -> bool:
+    """Whether what a configuration file says of running tests is not what it was."""
     base, head = trees
+    if other:
+        now = None if change.is_gone else change.path
+        return conventions.how(base, change.before) != conventions.how(head, now)
     before = settings(base, change.before).get("pytest")
     return before != settings(head, None if change.is_gone else change.path).get("pytest")
 

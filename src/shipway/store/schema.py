@@ -137,3 +137,24 @@ progress = Table(
     PrimaryKeyConstraint("run", "stage"),
     sqlite_with_rowid=False,
 )
+
+# ``data`` is the flag as a document; ``version`` counts its changes.
+flags = Table(
+    "flags",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+)
+
+flag_changes = Table(
+    "flag_changes",
+    metadata,
+    Column("key", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("key", "version"),
+)

@@ -24,6 +24,7 @@ from shipway.engine.check import check_request, check_result
 from shipway.engine.codec import encode
 from shipway.engine.desks import Desks
 from shipway.engine.dispatch.announcing import Announcer
+from shipway.engine.dispatch.room import Room
 from shipway.errors import AgentCrashedError, CorruptRunError, ShipwayError
 from shipway.store.ledger import OrderRow
 from shipway.telemetry.logs import bound
@@ -51,7 +52,7 @@ class LocalDispatch:
         registry: Registry,
         desks: Desks,
         tell: Tell,
-        at_once: int,
+        at_once: Callable[[], int],
         contracts: Mapping[str, Contract] = CONTRACTS,
         *,
         distrust: Callable[[str, CorruptRunError], None],
@@ -62,7 +63,7 @@ class LocalDispatch:
         self._desks = desks
         self._tell = tell
         self._at_once = at_once
-        self._rooms: dict[str, asyncio.Semaphore] = {}
+        self._rooms: dict[str, Room] = {}
         self._attempts: dict[tuple[str, str, int], _Attempt] = {}
         self._pool = ThreadPoolExecutor(max_workers=64, thread_name_prefix="agent")
         self._announcer = Announcer(ANNOUNCE_AFTER, self._is_in_hand, self._announce)
@@ -134,7 +135,9 @@ class LocalDispatch:
             why = f"the order of {order.stage}, attempt {order.attempt}, cannot be read"
             self._distrust(order.run, CorruptRunError(why))
             return
-        room = self._rooms.setdefault(task.capability, asyncio.Semaphore(self._at_once))
+        room = self._rooms.get(task.capability)
+        if room is None:
+            room = self._rooms[task.capability] = Room(self._at_once)
         async with room:
             began = time.time()
             self._announcer.began(order)

@@ -45,7 +45,9 @@ def _maven(text: str) -> tuple[int, int] | None:
 def _tap(text: str) -> tuple[int, int] | None:
     if not re.search(r"^1\.\.\d+\s*$|^TAP version ", text, re.MULTILINE):
         return None
-    good, bad = _each(r"^ok\b", text) or 0, _each(r"^not ok\b", text) or 0
+    # What is skipped or still to be done is neither.
+    good = _each(r"^ok\b(?!.*#\s*(?i:skip|todo))", text) or 0
+    bad = _each(r"^not ok\b(?!.*#\s*(?i:todo))", text) or 0
     return (good + bad, bad) if good + bad else None
 
 
@@ -67,6 +69,7 @@ READERS: tuple[Callable[[str], tuple[int, int] | None], ...] = (
     _either(r"^Tests:.* (\d+) passed", r"^Tests:.* (\d+) failed"),  # jest, vitest
     _either(r"^\s*(\d+) passing\b", r"^\s*(\d+) failing\b"),  # mocha
     _either(r"^=*.*\b(\d+) passed.* in [\d.]+", r"^=*.*\b(\d+) failed.* in [\d.]+"),  # pytest
+    _either(r"^(?:#|\u2139) pass (\d+)", r"^(?:#|\u2139) fail (\d+)"),  # node --test
     _unittest,
     _maven,
     _ctest,

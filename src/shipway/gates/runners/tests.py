@@ -29,7 +29,7 @@ def judge(bench: Bench) -> GateEvidence:
             suite = run_suite(bench, coverage=True)
             return decide(bench, record, read(bench, record, suite))
         record.tool = "test command"
-        return decide(bench, record, _command(bench, record))
+        return decide(bench, record, command(bench, record))
     except Doubt as doubt:
         return evidence(
             bench, record, Verdict.ERROR, f"{record.tool}: {doubt.reason}", category=doubt.category
@@ -50,7 +50,7 @@ def read(bench: Bench, record: Record, suite: Suite) -> Reading:
     return tally(suite)
 
 
-def _command(bench: Bench, record: Record) -> Reading:
+def command(bench: Bench, record: Record) -> Reading:
     """A test command of another stack: its exit code counts only beside a number of tests."""
     if not bench.project.test:
         raise Doubt("no test command is known; add a `test` target to the project's Makefile")
@@ -63,7 +63,9 @@ def _command(bench: Bench, record: Record) -> Reading:
         record.command, writable=place, cwd=bench.tree, limits=bench.patience
     )
     if finished.exit_code in MISSING:
-        raise Doubt("a command that the tests need is not installed", Category.DEPENDENCY)
+        what = f"{record.tool} is" if finished.missing else f"a command that {record.tool} needs is"
+        said = f"{what} not installed where tests can see it (homes are hidden from them)"
+        raise Doubt(said, Category.DEPENDENCY)
     check_ended(finished, frozenset(range(256)))
     try:
         reading = summary.read(finished.output)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from shipway.contracts.evidence import GateEvidence
 from shipway.domain.gates import Enforcement, Verdict
+from shipway.gates import whole
 from shipway.gates.cases import plain
 from shipway.gates.comparison import Comparison
 from shipway.gates.gate import Gate
@@ -40,14 +41,16 @@ def judge(comparison: Comparison) -> GateEvidence:
     tricks = [trick for look in READ_ONLY for trick in look(comparison)]
     counts = {"files": len(comparison.changes), "tests": 0, "on the base": 0}
     doubt: Doubt | UnreadableReportError | None = None
-    if bench.project.stack == "python" and not comparison.policy.no_tests:
+    if not comparison.policy.no_tests:
         try:
-            seen = measure(comparison)
+            if bench.project.stack != "python":
+                tricks += whole.tricks(comparison) if bench.project.test else ()
+            else:
+                seen = measure(comparison)
+                tricks += _measured(comparison, seen)
+                counts |= _told(record, seen)
         except (Doubt, UnreadableReportError) as error:
             doubt = error
-        else:
-            tricks += _measured(comparison, seen)
-            counts |= _told(record, seen)
     return _weigh(comparison, record, tricks, counts, doubt)
 
 
@@ -129,7 +132,7 @@ def _question(tricks: list[Trick]) -> str:
 
 GATE = Gate(
     id="tamper",
-    version=1,
+    version=2,
     cost=25.0,
     enforcement=Enforcement.REQUIRED,
     about="the base's tests still hold on the head's source, and nothing that judges was bent",

@@ -1,0 +1,169 @@
+"""Other stacks by their own command and by reports: tricks that need no Python are caught too."""
+
+from __future__ import annotations
+
+import json
+from pathlib import PurePosixPath
+
+import pytest
+from checked import gate, policy
+
+from shipway.contracts.check import Outcome
+from shipway.domain.gates import Verdict
+from shipway.domain.states import Claim
+from shipway.gates import conventions
+
+RUN = """. ./price.sh
+n=0
+check() { n=$((n + 1)); if [ "$1" = "$2" ]; then echo "ok $n"; else echo "not ok $n"; bad=1; fi; }
+check "$(price 0)" 0
+check "$(price 1)" 3
+echo "1..$n"
+exit ${bad:-0}
+"""
+SHELL = {
+    "Makefile": "test:\n\t@sh tests/run.sh\n",
+    "price.sh": "price() { echo $(($1 * 3)); }\n",
+    "tests/run.sh": RUN,
+}
+FIXED = "price() { echo $(($1 * 2)); }\n"
+MEANT = RUN.replace('"$(price 1)" 3', '"$(price 1)" 2')
+LESS = RUN.replace('check "$(price 1)" 3\n', "")
+MADE_UP = "test:\n\t@echo 1..2; echo ok 1; echo ok 2\n"
+JUDGES = ("tests", "proof", "tamper")
+
+
+@pytest.mark.parametrize(
+    ("change", "claim", "outcome", "rule"),
+    [
+        ({"price.sh": FIXED, "tests/run.sh": MEANT}, Claim.FIX, Outcome.ACCEPTED, None),
+        ({"notes.txt": "x\n"}, Claim.CHORE, Outcome.ACCEPTED, None),
+        ({"Makefile": "# Tests.\n" + SHELL["Makefile"]}, Claim.CHORE, Outcome.ACCEPTED, None),
+        ({"price.sh": SHELL["price.sh"] + "# x\n"}, Claim.FIX, Outcome.REJECTED, None),
+        ({"tests/run.sh": RUN + "# x\n"}, Claim.FIX, Outcome.REJECTED, None),
+        ({"price.sh": FIXED}, Claim.FIX, Outcome.REJECTED, None),
+        (
+            {"price.sh": FIXED, "tests/run.sh": LESS},
+            Claim.FIX, Outcome.REJECTED, "expectation-replaced",
+        ),
+        ({"price.sh": FIXED, "Makefile": MADE_UP}, Claim.FIX, Outcome.REJECTED, "runner-changed"),
+        ({"tests/run.sh": LESS}, Claim.CHORE, Outcome.PERSON, "fewer-tests"),
+        (
+            {"price.sh": FIXED, "tests/run.sh": MEANT},
+            Claim.REFACTOR, Outcome.PERSON, "expectation-changed",
+        ),
+    ],
+    ids=["gold", "beside", "routine", "no test", "only tests", "broken", "weakened", "forced",
+         "deleted", "no refactoring"],
+)  # fmt: skip
+def test_what_a_whole_run_says_catches_tricks_of_any_stack(
+    judge, git_repository, change, claim, outcome, rule
+) -> None:
+    repository = git_repository(SHELL, [change])
+    report = judge(repository, base="HEAD~1", gates=JUDGES, claim=claim)
+    assert report.outcome is outcome, report.summary
+    found = [one.rule for one in gate(report, "tamper").findings if one.severity != "note"]
+    assert found[:1] == ([rule] if rule else [])
+
+
+def test_names_and_places_of_tests_and_of_what_runs_them() -> None:
+    for name in (
+        "a/price_test.go", "web/price.test.ts", "web/__tests__/price.js", "spec/price_spec.rb",
+        "tests/api.rs", "src/test/java/PriceTest.java", "test/helper.sh",
+    ):  # fmt: skip
+        assert conventions.is_test(PurePosixPath(name)), name
+    for name in ("price.go", "src/latest.ts", "contest.js", "tests/data.json"):
+        assert not conventions.is_test(PurePosixPath(name)), name
+    for name in ("package.json", "Makefile", "jest.config.ts", "tox.ini"):
+        assert conventions.runs_tests(PurePosixPath(name)), name
+
+
+def test_of_a_package_only_what_runs_tests_is_compared(tmp_path) -> None:
+    def how(**table: object) -> object:
+        (tmp_path / "package.json").write_text(json.dumps(table))
+        return conventions.how(tmp_path, "package.json")
+
+    plain = how(scripts={"test": "node --test", "build": "tsc"}, dependencies={"a": "1"})
+    assert how(scripts={"test": "node --test", "build": "x"}, dependencies={"b": "2"}) == plain
+    assert how(scripts={"test": "echo 3 passed"}) != plain
+    assert how(scripts={"test": "node --test"}, jest={"testMatch": []}) != plain
+    assert how(scripts={"test": "node --test", "pretest": "rm -r test"}) != plain
+
+
+# -- reports of declared commands -------------------------------------------------------------
+
+REPORTING = policy(
+    "commands:\n"
+    "- {gate: scan, report: out.sarif, format: sarif,"
+    " run: [sh, -c, 'cp found.json out.sarif; test ! -s fail']}\n"
+    "- {gate: unit, report: out.xml, format: junit,"
+    " run: [sh, -c, 'cp found.xml out.xml; test ! -s red']}\n"
+    "- {gate: lines, run: [cp, ran.json, out.json], report: out.json, format: coverage}\n"
+)  # fmt: skip
+
+
+def sarif(*lines: int) -> str:
+    results = [
+        {"ruleId": "no-eval", "level": "error", "message": {"text": f"eval on line {line}"},
+         "locations": [{"physicalLocation": {"artifactLocation": {"uri": "a.js"},
+                                             "region": {"startLine": line}}}]}
+        for line in lines
+    ]  # fmt: skip
+    run = {"tool": {"driver": {"name": "scan"}}, "artifacts": [{}], "results": results}
+    return json.dumps({"version": "2.1.0", "runs": [run]})
+
+
+def junit(**cases: bool) -> str:
+    bad = sum(not good for good in cases.values())
+    said = {True: "", False: '<failure message="no"/>'}
+    inner = "".join(
+        f'<testcase name="{name}">{said[good]}</testcase>' for name, good in cases.items()
+    )
+    return f'<testsuite tests="{len(cases)}" failures="{bad}">{inner}</testsuite>'
+
+
+def ran(*missing: int) -> str:
+    run = [line for line in (1, 2, 3) if line not in missing]
+    return json.dumps({
+        "totals": {"percent_covered": 90.0},
+        "files": {"a.js": {"executed_lines": run, "missing_lines": list(missing)}},
+    })  # fmt: skip
+
+
+BEFORE = {
+    **REPORTING, "a.js": "eval(x)\n", "found.json": sarif(1), "fail": "1", "red": "1",
+    "found.xml": junit(a=True, b=False), "ran.json": ran(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "verdicts"),
+    [
+        (
+            {"a.js": "// moved\neval(x)\n", "found.json": sarif(2)},
+            ("PASS", "PASS", "PASS"),
+        ),
+        (
+            {"a.js": "eval(x)\neval(y)\n", "found.json": sarif(1, 2),
+             "found.xml": junit(a=False, b=False), "ran.json": ran(2)},
+            ("FAIL", "FAIL", "FAIL"),
+        ),
+        (
+            {"found.json": sarif(1)[:-3], "found.xml": junit(), "ran.json": "{}"},
+            ("ERROR", "ERROR", "ERROR"),
+        ),
+        ({"found.json": sarif(), "red": ""}, ("ERROR", "ERROR", "PASS")),
+    ],
+    ids=["only moved", "worse", "broken reports", "contradictions"],
+)  # fmt: skip
+def test_reports_of_declared_commands_are_read_and_only_what_is_new_counts(
+    judge, git_repository, change, verdicts
+) -> None:
+    repository = git_repository(BEFORE, [change])
+    report = judge(repository, base="HEAD~1", gates=("scan", "unit", "lines"))
+    seen = {one.gate: one.verdict.value for one in report.evidence}
+    assert (seen["scan"], seen["unit"], seen["lines"]) == verdicts
+    if verdicts[0] == "PASS":
+        assert gate(report, "scan").counts["known"] == 1
+        assert gate(report, "unit").counts["known"] == 1
+        assert gate(report, "scan").verdict is Verdict.PASS
