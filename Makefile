@@ -64,9 +64,10 @@ map: .venv/.dev ## write the map in docs/ARCHITECTURE.md and the catalogue of er
 	@.venv/bin/python tests/house/house_map.py
 	@PYTHONPATH=src .venv/bin/python tests/house/house_catalogue.py
 
-bench: .venv/.dev ## time from requirement to deployed, and the heart alone
+bench: .venv/.dev ## time from requirement to deployed, the heart alone, and beside many runs
 	@.venv/bin/python bench/river.py
 	@.venv/bin/python bench/heart.py
+	@.venv/bin/python bench/many.py
 
 lock: ## resolve and pin every dependency again
 	@python=$$(sh requirements/choose-python "$(PYTHON)") && rm -rf .cache/lock && "$$python" -m venv .cache/lock

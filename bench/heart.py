@@ -153,8 +153,9 @@ class Heart:
         places = Places(settings.home)
         self.database = prepare(places.database)
         self.artifacts = ArtifactStore(places.artifacts)
+        self.agent = Noop()
         self.engine = Engine(
-            settings, self.database, Registry([Noop()]), self.artifacts, contracts=NOOP
+            settings, self.database, Registry([self.agent]), self.artifacts, contracts=NOOP
         )
         requirement = self.artifacts.put(b"nothing", "requirement.md", "text/markdown")
         self.values: dict[str, Any] = {
@@ -184,13 +185,13 @@ class Heart:
                 ready = Ready(run_id(time.time()), new(), "bench", SEVEN, self.values)
                 under_way[ready.run] = time.perf_counter()
                 self.engine.writer.submit(ready)
-            self._wait(under_way, finished)
+            self.wait(under_way, finished)
         while under_way:
-            self._wait(under_way, finished)
+            self.wait(under_way, finished)
         total = time.perf_counter() - began
         return len(finished) * 7 / total, statistics.median(finished) / 7
 
-    def _wait(self, under_way: dict[str, float], finished: list[float]) -> None:
+    def wait(self, under_way: dict[str, float], finished: list[float]) -> None:
         run, at = self._ended.get(timeout=10.0)
         finished.append(at - under_way.pop(run))
 

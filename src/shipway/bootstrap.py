@@ -33,7 +33,7 @@ from shipway.health.registry import Registry
 from shipway.release.releases import Releases
 from shipway.store.artifacts import ArtifactStore
 from shipway.store.database import Database
-from shipway.store.opening import REVISION, database, prepare
+from shipway.store.opening import REVISION, database, prepare, revision_for_us
 from shipway.telemetry.logs import configure
 
 
@@ -136,7 +136,7 @@ def health_of(system: System) -> Registry:
     agents = registry(system.settings)
     found.add(
         standard.database(database.revision),
-        standard.migrations(database.revision, REVISION),
+        standard.migrations(lambda: revision_for_us(database), REVISION),
         standard.agents(agents.capabilities),
         standard.filesystem(home),
         standard.disk(home),
@@ -170,7 +170,7 @@ def doctor(settings: Settings) -> list[CheckResult]:
         found = database(Places(settings.home).database, settings)
         began = time.monotonic()
         try:
-            present, (release, fits) = found.revision(), found.release()
+            present, (release, fits) = revision_for_us(found), found.release()
             took = (time.monotonic() - began) * 1000
         finally:
             found.close()

@@ -168,8 +168,9 @@ def test_an_older_database_is_brought_forward_with_what_it_holds(empty, tmp_path
                 (b"{}", b"{}"),
             )
             ledger.append_events(connection, [("r", seq, 1.0, "Said", b"{}") for seq in (1, 2, 3)])
-        assert pending(there) == ["0004"]
-        assert migrate(there) == ["0004"]
+        missing = pending(there)
+        assert missing[0] == "0004"
+        assert migrate(there) == missing
         with there.writing() as connection:
             found = connection.execute("SELECT seq, pipeline_name FROM runs").fetchone()
             assert tuple(found) == (3, "service")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from stored import insert, run_row
 
-from shipway.config import Settings
+from shipway.config import Settings, load_settings
 from shipway.errors import NotFoundError, ShipwayError, UsageError
 from shipway.secrets import Secret
 from shipway.store import ledger, runs
@@ -84,6 +84,22 @@ def test_an_order_is_delivered_once_whoever_asks(database: Database):
         ledger.close_orders(connection, [("done", b"{}", row.id, "plan", 3)])
         assert len(ledger.handed_out(connection)) == 39
         assert ledger.open_orders(connection) == 39
+
+
+def test_many_that_start_at_once_make_the_tables_once(home: Path, postgres_url: str):
+    for url in (None, Secret(postgres_url)):
+        settings = load_settings(home=home, database_url=url)
+        start = threading.Barrier(4)
+
+        def begin(_: int, settings: Settings = settings, start: threading.Barrier = start) -> str:
+            start.wait(10)
+            found = prepare(home / "shipway.db", settings)
+            revision = str(found.revision())
+            found.close()
+            return revision
+
+        with ThreadPoolExecutor(4) as pool:
+            assert set(pool.map(begin, range(4))) == {REVISION}
 
 
 def test_run_numbers_are_unique_when_many_begin_at_once(database: Database):
@@ -202,10 +218,15 @@ def test_a_slow_statement_is_logged_by_the_name_of_who_made_it(
     database.close()
 
 
-def test_a_later_version_is_not_opened(database_settings: Settings):
+def test_tables_of_a_later_version_are_used_while_they_say_that_we_may(database_settings: Settings):
     database = prepare(database_settings.home / "shipway.db", database_settings)
     with database.writing() as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    again = prepare(database_settings.home / "shipway.db", database_settings)
+    with again.writing() as connection:
+        insert(connection, run_row())
+        connection.execute("UPDATE compatibility SET oldest = '9999'")
+    again.close()
     with pytest.raises(ShipwayError, match="later version") as refused:
         prepare(database_settings.home / "shipway.db", database_settings)
     url = database_settings.database_url or Secret("")

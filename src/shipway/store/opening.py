@@ -37,11 +37,25 @@ def database(path: Path, settings: Settings | None = None) -> Database:
 
 
 def prepare(path: Path, settings: Settings | None = None) -> Database:
-    """The same, migrated if needed; raises ConfigurationError if it is newer than we are."""
+    """The same, migrated if needed.
+
+    Tables of a later version are used if they say that we may: others are upgraded before us.
+    Raises ConfigurationError if they do not.
+    """
     found = database(path, settings)
-    if found.revision() != REVISION:
+    if revision_for_us(found) != REVISION:
         # Imported here: alembic and SQLAlchemy cost half a second, once a release.
         from shipway.store.migrate import migrate
 
         migrate(found)
     return found
+
+
+def revision_for_us(found: Database) -> str | None:
+    """The revision of the tables; our own if they are later and say that we may use them."""
+    present = found.revision()
+    if present is None or present <= REVISION:
+        return present
+    with found.reading() as connection:
+        row = connection.execute("SELECT oldest FROM compatibility").fetchone()
+    return REVISION if row is not None and row[0] <= REVISION else present

@@ -22,6 +22,7 @@ RULES: dict[str, str] = {
     "progress": "with its run",
     "dead_letters": "with their run",
     "commands": "with their run, or once they were answered long enough ago",
+    "compatibility": "one row",
     "pipelines": "as long as a run is pinned to them",
 }
 

@@ -126,6 +126,9 @@ commands = Table(
     Index("commands_by_end", "done_at", "at"),
 )
 
+# One row: the earliest revision whose code may still work on these tables.
+compatibility = Table("compatibility", metadata, Column("oldest", Text, primary_key=True))
+
 # What an agent says it is doing now; overwritten, and of no consequence.
 progress = Table(
     "progress",
