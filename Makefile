@@ -17,10 +17,10 @@ unexport PYTHONPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX
 
 PIP := .venv/bin/python -m pip -qq --no-input install --only-binary=:all: --require-hashes
 
-.PHONY: help test demo check documents lint format map bench lock clean
+.PHONY: help test demo check calibrate documents lint format map bench lock clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-8s %s\n' "$$name" "$$what"; done
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-9s %s\n' "$$name" "$$what"; done
 
 # An environment whose Python has gone is built again.
 $(shell test -x .venv/bin/python || rm -rf .venv/.python)
@@ -51,6 +51,10 @@ demo: .venv/.runtime ## from an OpenAPI document to a deployed service, live (KE
 check: .venv/.dev ## the last commit (or BASE=REV to HEAD) before Shipway's own gates
 	@.venv/bin/shipway check HEAD --base "$(BASE)" \
 	  --gate file-size --gate message --gate build --gate lint --gate types --gate security --gate secrets
+
+calibrate: .venv/.dev ## measure the gates on a corpus grown here; goes on where it was (CASES="a b", JOBS=n)
+	@.venv/bin/python tests/calibration/grow.py .cache/corpus >/dev/null
+	@.venv/bin/shipway calibrate .cache/corpus $(foreach case,$(CASES),--case "$(case)") $(if $(JOBS),--jobs "$(JOBS)")
 
 lint: .venv/.dev ## style, types and floors only
 	@.venv/bin/python -m ruff check

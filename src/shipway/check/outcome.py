@@ -23,7 +23,7 @@ def decide(
     and so does a change that no required gate looked at.
     """
     required = [one for one in evidence if one.enforcement is Enforcement.REQUIRED]
-    bad = [one for one in required if one.gate not in waived and not _passed(one)]
+    bad = [one for one in required if one.gate not in waived and not passed(one)]
     against = [one for one in bad if one.verdict is Verdict.FAIL and one.ask is None]
     decisions = [_decision(one) for one in bad if one not in against]
     if against:
@@ -45,7 +45,8 @@ def _count(number: int) -> str:
     return f"{number} required gate{'' if number == 1 else 's'}"
 
 
-def _passed(one: GateEvidence) -> bool:
+def passed(one: GateEvidence) -> bool:
+    """Whether the verdict is a pass with something examined."""
     return sound(one.judgement()).verdict is Verdict.PASS
 
 

@@ -28,7 +28,8 @@ from shipway.specs.placed.reading import Node, Scalar, Table
 
 FIELDS = (
     "version", "required", "advisory", "thresholds", "waivers", "quarantine", "tests",
-    "tests_reason", "commands", "requirements", "prepare", "scope", "protected", "golden", "holdout",
+    "tests_reason", "commands", "requirements", "prepare", "test", "scope", "protected", "golden",
+    "holdout",
     "licences",
 )  # fmt: skip
 WAIVER = ("gate", "digest", "approver", "reason", "expires")
@@ -108,6 +109,7 @@ class _Policy:
             commands=commands,
             requirements=self._words("requirements"),
             prepare=self._words("prepare"),
+            test=self._words("test"),
             scope=self._words("scope"),
             protected=(*PROTECTED, *self._words("protected")),
             golden=self._words("golden"),

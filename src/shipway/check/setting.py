@@ -12,9 +12,9 @@ from typing import Literal, Protocol
 from shipway.check import claims
 from shipway.check.subject import Revised, Subject
 from shipway.config import Settings, prepare
-from shipway.contracts.change_plan import ChangePlan
+from shipway.contracts.change_plan import ChangePlan, Command
 from shipway.contracts.model import ArtifactRef
-from shipway.domain.policy import Policy
+from shipway.domain.policy import POLICY, Policy
 from shipway.domain.states import Claim
 from shipway.flags.flags import Flags
 from shipway.gates.bench import TESTS, Bench, Shelf
@@ -104,6 +104,9 @@ class Setting:
         )
         base, head = self._checkout(hub, "base"), self._checkout(hub, "head")
         base_stack, head_stack = look(base.path), look(head.path)
+        if self.policy.test:
+            told = Command(argv=list(self.policy.test), source=POLICY)
+            base_stack = replace(base_stack, test=told)
         # How it is tested is the base's to say; a candidate only adds what the base does not have.
         head_stack = replace(
             head_stack,

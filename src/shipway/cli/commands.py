@@ -17,6 +17,9 @@ CHECKS, RUNS, ASKS, REST = (
 
 TABLE = {
     "check": Lazy("shipway.cli.check:check", CHECKS, "Judge a change before it is merged."),
+    "calibrate": Lazy(
+        "shipway.cli.calibrate:calibrate", CHECKS, "Measure how often the gates are wrong."
+    ),
     "run": Lazy(
         "shipway.cli.run:run", RUNS, "Start a run; list, view, watch, pause, retry, rewind runs."
     ),

@@ -79,7 +79,10 @@ class PolicyCommand:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The rules of one base; ``source`` says where they were read, ``digest`` which they are."""
+    """The rules of one base; ``source`` says where they were read, ``digest`` which they are.
+
+    ``test`` is the command that runs the tests, empty where it is found in the repository.
+    """
 
     required: frozenset[str] = frozenset()
     advisory: frozenset[str] = frozenset()
@@ -90,6 +93,7 @@ class Policy:
     commands: tuple[PolicyCommand, ...] = ()
     requirements: tuple[str, ...] = ()
     prepare: tuple[str, ...] = ()
+    test: tuple[str, ...] = ()
     scope: tuple[str, ...] = ()
     protected: tuple[str, ...] = PROTECTED
     tests: tuple[str, ...] = ()

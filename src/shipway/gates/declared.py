@@ -50,6 +50,8 @@ def requirement_files(
     declared = {*needs(tree, said.extras), *said.packages}
     known = {name_of(line) for line in gathered}
     own = _normal(_own_name(tree, read_toml(tree / "pyproject.toml")))
+    told_of = known | {name_of(one) for one in declared}
+    declared |= {one for one in said.plugins if name_of(one) not in told_of}
     wanted = sorted(
         one for one in declared
         if name_of(one) != own and (one not in said.packages or name_of(one) not in known)

@@ -247,7 +247,8 @@ def _tester(line: str) -> list[str] | None:
         words = [] if _SHELL.search(rest) else shlex.split(rest)
     except ValueError:
         words = []
-    return ["python", "-m", runner, *words]
+    # What the tester would put in there is not known here, nor an option whose value it is.
+    return ["python", "-m", runner, *(word for word in words if "{" not in word)]
 
 
 def _from_tox(tree: Tree, project: dict[str, Any]) -> Command | None:
@@ -261,7 +262,7 @@ def _from_tox(tree: Tree, project: dict[str, Any]) -> Command | None:
         if not section.startswith("testenv"):
             continue
         for line in parser.get(section, "commands", fallback="").splitlines():
-            found = _tester(re.sub(r"\{posargs[^}]*\}", "", line))
+            found = _tester(re.sub(r"\{posargs(?::([^{}]*))?\}", r"\1", line))
             if found is not None:
                 return Command(argv=found, source=source)
     return None

@@ -20,6 +20,7 @@ from shipway.gates.project import is_test, python_files
 from shipway.gates.runners import tests
 from shipway.gates.suite import base_suite, covered_base_suite, head_suite
 from shipway.gates.tally import decide, tally
+from shipway.gates.testing import is_own
 from shipway.gates.trees import run
 
 AGAIN = 2
@@ -48,7 +49,7 @@ def _judge(comparison: Comparison) -> GateEvidence:
     record = Record("tests", "pytest")
     if bench.project.stack != "python" and bench.project.test:
         return whole.judge(comparison)
-    if bench.project.stack != "python":
+    if bench.project.stack != "python" or is_own(bench.project.test):
         seen = tests.judge(comparison.fresh(bench, comparison.head.commit))
         return seen if seen.verdict is not Verdict.ERROR or _has_tests(comparison.head) else _none(
             comparison, seen

@@ -20,11 +20,12 @@ _NAMED = re.compile(r"^[A-Za-z0-9][\w.-]*(\[[^]]*\])?\s*([<>=!~@;].*)?$")
 
 @dataclass(slots=True)
 class Told:
-    """Packages, requirement files, and extras and groups of the project's own."""
+    """Packages, requirement files, extras and groups of the project's own, and plug-ins of pytest."""
 
     packages: list[str] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
     extras: list[str] = field(default_factory=list)
+    plugins: list[str] = field(default_factory=list)
 
     def take(self, word: str) -> None:
         """One thing that a tool would hand to pip."""
@@ -56,6 +57,7 @@ def told(tree: Path) -> Told:
                 found.take(word)
             found.extras += _words(settings.get("features"))
     _nox(_text(tree / "noxfile.py"), found)
+    _pytest(tree, table, found)
     found.files = [name for name in dict.fromkeys(found.files) if (tree / name).is_file()]
     return found
 
@@ -92,6 +94,46 @@ def _nox(text: str, found: Told) -> None:
             for call in ast.walk(node):
                 if isinstance(call, ast.Call) and ast.unparse(call.func).endswith(".install"):
                     _install(list(_literals(call)), found)
+
+
+_PLUGINS = {
+    "--cov": "pytest-cov", "-n": "pytest-xdist", "--numprocesses": "pytest-xdist",
+    "--dist": "pytest-xdist", "--timeout": "pytest-timeout", "--asyncio-mode": "pytest-asyncio",
+    "--benchmark": "pytest-benchmark", "--doctest-plus": "pytest-doctestplus",
+    "--randomly": "pytest-randomly", "--reruns": "pytest-rerunfailures", "--mypy": "pytest-mypy",
+    "--black": "pytest-black", "--flake8": "pytest-flake8", "--snapshot": "syrupy",
+    "--ds": "pytest-django", "--strict-data-files": "pytest-datafiles", "--html": "pytest-html",
+    "--allow-hosts": "pytest-socket", "--disable-socket": "pytest-socket", "--mpl": "pytest-mpl",
+    "--typeguard": "typeguard", "--sugar": "pytest-sugar", "--picked": "pytest-picked",
+}  # fmt: skip
+_SETTINGS = {
+    "asyncio_mode": "pytest-asyncio", "timeout": "pytest-timeout",
+    "DJANGO_SETTINGS_MODULE": "pytest-django", "django_find_project": "pytest-django",
+    "doctest_plus": "pytest-doctestplus",
+}  # fmt: skip
+
+
+def _pytest(tree: Path, table: dict[str, Any], found: Told) -> None:
+    """Plug-ins that pytest's own configuration takes for granted: without them it does not start."""
+    tool = _table(_table(table.get("tool")).get("pytest"))
+    settings = {**_table(tool.get("ini_options"))}
+    for name, section in (
+        ("pytest.ini", "pytest"),
+        ("tox.ini", "pytest"),
+        ("setup.cfg", "tool:pytest"),
+    ):
+        parser = _ini(_text(tree / name))
+        if parser.has_section(section):
+            settings.update(parser.items(section))
+    options = settings.get("addopts", "")
+    words = options if isinstance(options, list) else re.split(r"\s+", str(options))
+    for word in map(str, words):
+        for option, package in _PLUGINS.items():
+            if word == option or re.match(rf"{re.escape(option)}(?:[=\d-]|auto)", word):
+                found.plugins.append(package)
+    found.plugins += [package for key, package in _SETTINGS.items() if key in settings]
+    required = settings.get("required_plugins", "")
+    found.plugins += required if isinstance(required, list) else str(required).split()
 
 
 def _literals(call: ast.Call) -> Iterator[str]:

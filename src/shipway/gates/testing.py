@@ -22,6 +22,13 @@ def arguments(test: tuple[str, ...] | None) -> list[str]:
     return []
 
 
+def is_own(test: tuple[str, ...] | None) -> bool:
+    """Whether the command is neither pytest nor unittest: then it is run as it is."""
+    return bool(test) and not any(
+        word == "unittest" or Path(word).name in RUNNERS for word in test or ()
+    )
+
+
 def _from_unittest(words: list[str]) -> list[str]:
     """unittest finds ``test*.py``; -s and -p of its discovery say otherwise."""
     pattern, places = "test*.py", []

@@ -18,7 +18,6 @@ _RELEASED = {
 }  # fmt: skip
 _RIPE = timedelta(days=270)
 _OLD = timedelta(days=60)
-_AFTER = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,9 @@ def day(committed: datetime, python: tuple[int, int], now: datetime) -> str | No
     """
     if now - committed < _OLD:
         return None
-    wanted = committed.astimezone(UTC).date() + _AFTER
+    # The first day of the month that follows: commits of a month share an environment.
+    near = committed.astimezone(UTC).date().replace(day=1) + timedelta(days=32)
+    wanted = near.replace(day=1)
     released = _RELEASED.get(python)
     ripe = wanted if released is None else max(wanted, released + _RIPE)
     return ripe.isoformat() if ripe < now.date() else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from shipway.gates.runners.mypy import CONFIGURATION
 from shipway.gates.runners.ruff import configuration
 from shipway.gates.suite import Suite, describe, run_suite
 from shipway.gates.tally import decide, tally
+from shipway.gates.testing import is_own
 
 GATE = "tests"
 MISSING = frozenset({126, 127})
@@ -25,7 +27,7 @@ def judge(bench: Bench) -> GateEvidence:
     """Run the tests; ``bench.tree`` is a checkout that they may write to."""
     record = Record(GATE, "pytest")
     try:
-        if bench.project.stack == "python":
+        if bench.project.stack == "python" and not is_own(bench.project.test):
             suite = run_suite(bench, coverage=True)
             return decide(bench, record, read(bench, record, suite))
         record.tool = "test command"
@@ -50,6 +52,17 @@ def read(bench: Bench, record: Record, suite: Suite) -> Reading:
     return tally(suite)
 
 
+def _paths(bench: Bench) -> dict[str, str]:
+    """A command of a Python project finds the candidate's programs first, and its sources."""
+    if bench.candidate is None:
+        return {}
+    sources = [bench.tree / "src", bench.tree] if bench.project.layout == "src" else [bench.tree]
+    return {
+        "PATH": f"{bench.candidate.path / 'bin'}:{os.defpath}",
+        "PYTHONPATH": os.pathsep.join(map(str, sources)),
+    }
+
+
 def command(bench: Bench, record: Record) -> Reading:
     """A test command of another stack: its exit code counts only beside a number of tests."""
     if not bench.project.test:
@@ -60,8 +73,9 @@ def command(bench: Bench, record: Record) -> Reading:
     record.reproduce = shlex.join(record.command)
     record.tool = Path(record.command[0]).name
     finished = record.finished = bench.run(
-        record.command, writable=place, cwd=bench.tree, limits=bench.patience
-    )
+        record.command, writable=place, cwd=bench.tree, limits=bench.patience,
+        readable=() if bench.candidate is None else (bench.candidate.path,), env=_paths(bench),
+    )  # fmt: skip
     if finished.exit_code in MISSING:
         what = f"{record.tool} is" if finished.missing else f"a command that {record.tool} needs is"
         said = f"{what} not installed where tests can see it (homes are hidden from them)"

@@ -95,7 +95,8 @@ def _of_test(test: ast.expr) -> int:
 def _of_comparison(test: ast.Compare) -> int:
     other = test.comparators[0]
     if len(test.ops) == 1 and ast.dump(test.left) == ast.dump(other):
-        return EMPTY
+        # A value beside itself shows how its own operators order it, but for being equal.
+        return EMPTY if isinstance(test.ops[0], ast.Eq | ast.Is | ast.In) else STRONG
     if isinstance(test.left, ast.Constant) and isinstance(other, ast.Constant):
         return EMPTY
     op = test.ops[0]
