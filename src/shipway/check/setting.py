@@ -20,6 +20,7 @@ from shipway.flags.flags import Flags
 from shipway.gates.bench import TESTS, Bench, Shelf
 from shipway.gates.changes import between
 from shipway.gates.comparison import Comparison, Side
+from shipway.gates.declared import requires_python
 from shipway.gates.project import survey
 from shipway.gates.stack import Stack, look
 from shipway.gates.tools import tool_environment
@@ -114,6 +115,11 @@ class Setting:
             types=base_stack.types or head_stack.types,
         )
         (self.work / "gates").mkdir()
+        environments = self.equipment.environments
+        if base_stack.stack == "python":
+            environments = environments.suiting(
+                requires_python(base.path), subject.committed()
+            )  # fmt: skip
         return Comparison(
             hub=hub,
             base=self._side("base", subject.base, base, base_stack, claim, tools),
@@ -122,10 +128,10 @@ class Setting:
             claim=claim,
             claimed_by=by,
             policy=self.policy,
-            environments=self.equipment.environments,
+            environments=environments,
             work=self.work / "gates",
             message=subject.message,
-            day=self.equipment.environments.day(subject.committed()),
+            day=environments.day(subject.committed()),
         )
 
     def _checkout(self, hub: Hub, name: Literal["base", "head"]) -> Workspace:

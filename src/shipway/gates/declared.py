@@ -176,6 +176,19 @@ def _group(groups: dict[str, Any], name: str, depth: int) -> list[str]:
     return found
 
 
+def requires_python(tree: Path) -> str:
+    """The project's own word on which Pythons it runs with; "" when it has none."""
+    table = read_toml(tree / "pyproject.toml")
+    poetry = table_of(table_of(table.get("tool")).get("poetry"))
+    said = (
+        table_of(table.get("project")).get("requires-python")
+        or table_of(poetry.get("dependencies")).get("python")
+        or setup_call(tree).get("python_requires")
+        or read_ini(tree / "setup.cfg").get("options", "python_requires", fallback="")
+    )
+    return said if isinstance(said, str) else ""
+
+
 def _own_name(tree: Path, table: dict[str, Any]) -> str:
     return str(
         table_of(table.get("project")).get("name")

@@ -131,7 +131,7 @@ def _last(longrepr: Any) -> str:
     crash = getattr(longrepr, "reprcrash", None)
     text = str(getattr(crash, "message", None) or longrepr or "")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    said = [line.removeprefix("E").strip() for line in lines if line.startswith("E ")]
+    said = [line[1:].strip() for line in lines if line.startswith("E ")]
     if crash is not None:
         return lines[0][:MESSAGE] if lines else ""
     return (said or lines or [""])[-1][:MESSAGE]
@@ -143,7 +143,8 @@ def options(tree: str, stop: int) -> list[str]:
     # A file that does not load is told, and the others say what they have to say.
     added += ["--tb=short", "-o", "junit_family=xunit1", "--continue-on-collection-errors"]
     # A project that makes warnings errors did not mean those of a pytest newer than its own.
-    added += ["-W", "ignore::pytest.PytestDeprecationWarning"]
+    if hasattr(sys.modules["pytest"], "PytestDeprecationWarning"):
+        added += ["-W", "ignore::pytest.PytestDeprecationWarning"]
     known = {
         "pytest_cov": ["--no-cov"],
         "xdist": ["-n0"],

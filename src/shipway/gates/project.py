@@ -22,7 +22,8 @@ class Project:
 
     ``made`` is True for a project that Shipway scaffolded: every gate applies to it, and every
     finding counts. For a change only findings that are not on the base count. ``sources`` are the
-    Python files that are no tests. ``ruff_isolated`` leaves the project's ruff configuration aside.
+    Python files that are no tests. ``ruff_isolated`` leaves the project's ruff configuration aside;
+    ``types_of`` are files whose types are checked alone, without the project's configuration.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Project:
     types: tuple[str, ...] | None = None
     has_ruff: bool = False
     ruff_isolated: bool = False
+    types_of: tuple[str, ...] = ()
     has_mypy: bool = False
     mypy_targets: bool = False
     mypy_plugins: bool = False

@@ -155,9 +155,35 @@ def _types(comparison: Comparison) -> GateEvidence:
     """Both sides in the head's environment: what it installs is not what is compared."""
     head = comparison.prepared(comparison.head)
     base = replace(comparison.base.bench, candidate=head.candidate, unbuilt=head.unbuilt)
-    return static.judge(
+    seen = static.judge(
         "types", comparison.apart(head), base, comparison.renamed(), held_to=False
     )  # fmt: skip
+    if seen.verdict is not Verdict.ERROR or head.candidate is None:
+        return seen
+    again = static.judge("types", comparison.apart(base), None)
+    return _types_alone(comparison, seen) if again.verdict is Verdict.ERROR else seen
+
+
+def _types_alone(comparison: Comparison, seen: GateEvidence) -> GateEvidence:
+    """Where mypy cannot judge the base either: the changed files by themselves, by its defaults."""
+    sources = set(comparison.head.bench.project.sources)
+    changed = [one for one in comparison.changes if one.path in sources and one.before]
+    if not changed:
+        return seen
+    head, base = (
+        replace(
+            comparison.apart(bench),
+            project=replace(bench.project, types_of=tuple(names)),
+            candidate=comparison.prepared(comparison.head).candidate,
+        )
+        for bench, names in (
+            (comparison.head.bench, [one.path for one in changed]),
+            (comparison.base.bench, [one.before or one.path for one in changed]),
+        )
+    )
+    found = static.judge("types", head, base, comparison.renamed(), held_to=False)
+    said = f"{found.summary} (changed files alone: {seen.summary})"
+    return found.model_copy(update={"summary": said})
 
 
 GATES = (

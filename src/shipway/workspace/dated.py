@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from shipway.workspace import pipsettings
+from shipway.workspace.interpreters import RELEASED, RIPE
 
 LOCK = Path(__file__).with_name("installer.txt")
-# When each Python came out; packages for it came in the months after.
-_RELEASED = {
-    (3, 8): date(2019, 10, 14), (3, 9): date(2020, 10, 5), (3, 10): date(2021, 10, 4),
-    (3, 11): date(2022, 10, 24), (3, 12): date(2023, 10, 2), (3, 13): date(2024, 10, 7),
-    (3, 14): date(2025, 10, 7),
-}  # fmt: skip
-_RIPE = timedelta(days=270)
 _OLD = timedelta(days=60)
 
 
@@ -28,18 +22,22 @@ class Files:
     constraints: Path | None = None
 
 
+def is_old(committed: datetime, now: datetime) -> bool:
+    return now - committed >= _OLD
+
+
 def day(committed: datetime, python: tuple[int, int], now: datetime) -> str | None:
     """The last day whose packages count for a commit; None for one that is not old.
 
     No day lies before packages for this Python were there.
     """
-    if now - committed < _OLD:
+    if not is_old(committed, now):
         return None
     # The first day of the month that follows: commits of a month share an environment.
     near = committed.astimezone(UTC).date().replace(day=1) + timedelta(days=32)
     wanted = near.replace(day=1)
-    released = _RELEASED.get(python)
-    ripe = wanted if released is None else max(wanted, released + _RIPE)
+    released = RELEASED.get(python)
+    ripe = wanted if released is None else max(wanted, released + RIPE)
     return ripe.isoformat() if ripe < now.date() else None
 
 

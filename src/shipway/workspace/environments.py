@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from shipway.errors import CommandError, ResourceError
-from shipway.workspace import dated, pipsettings, requirements
+from shipway.workspace import dated, interpreters, pipsettings, requirements
 from shipway.workspace.fence import Command, Fence, Finished, Limits
 from shipway.workspace.requirements import Requirements
 
@@ -106,6 +106,23 @@ class Environments:
                 self._make(environment, wanted, before, say, cancel)
                 done.write_text(f"{digest}\n")
         return environment
+
+    def suiting(self, requires: str, committed: datetime) -> Environments:
+        """The same, but with the Python that a project at an old commit was written for.
+
+        ``requires`` is the project's own word on Pythons. Without another one here it is ours.
+        """
+        self._ask()
+        old = dated.is_old(committed, datetime.now(UTC))
+        if not old and interpreters.allows(requires, self._version):
+            return self
+        there = {one.version: one for one in interpreters.found(self._python)}
+        version = interpreters.suiting(
+            self._version, there, requires, committed if old else None
+        )  # fmt: skip
+        if version == self._version or version not in there:
+            return self
+        return Environments(self._root.parent, self._fence, there[version].path)
 
     def day(self, committed: datetime) -> str | None:
         """The day whose packages a commit was written for; None when today's will do."""

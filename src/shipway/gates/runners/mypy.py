@@ -25,6 +25,11 @@ GATE = "types"
 TOOL = "mypy"
 ENDS = frozenset({0, 1})
 KEPT = 8
+ALONE = (
+    "--config-file=", "--no-site-packages", "--ignore-missing-imports", "--follow-imports=silent",
+    "--allow-redefinition", "--explicit-package-bases",
+)  # fmt: skip
+"""How files are looked at by themselves: what is not among them is taken on trust."""
 CONFIGURATION = ("mypy.ini", ".mypy.ini", "pyproject.toml", "setup.cfg")
 
 
@@ -64,6 +69,9 @@ def look(bench: Bench, record: Record) -> Look:
         shutil.copytree(kept, cache)
     python = str(candidate.python)
     common = [tool, "--python-executable", python, "--cache-dir", str(cache)]
+    if bench.project.types_of:
+        common = [tool, "--cache-dir", str(cache), *ALONE]
+        targets = list(bench.project.types_of)
     record.command = [*common, "--output", "json", *targets]
     finished = record.finished = bench.run(
         record.command, writable=place, readable=(candidate.path,)
