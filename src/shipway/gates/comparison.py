@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import shlex
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,7 +17,7 @@ from shipway.domain.states import Claim
 from shipway.errors import Category, CommandError, FenceError, ShipwayError
 from shipway.gates.bench import TESTS, Bench
 from shipway.gates.changes import Change
-from shipway.gates.declared import requirement_files
+from shipway.gates.declared import name_of, requirement_files
 from shipway.gates.installed import install
 from shipway.gates.look import Doubt, candidate_environment, unreachable
 from shipway.gates.stack import Stack
@@ -27,6 +28,20 @@ from shipway.workspace.fence import Command, Fence
 from shipway.workspace.git import Hub
 
 SETTINGS = ("pyproject.toml", "setup.cfg", ".bandit")
+
+DROPPED = 5
+"""How many packages that cannot be had an environment may do without."""
+_CULPRITS = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"there (?:are|is) no versions? of (?P<name>[\w.-]+)",
+        r"(?P<name>[\w.-]+) was not found in the package registry",
+        r"Failed to (?:download and )?build `(?P<name>[\w.-]+?)(?:==|`| @)",
+        r"No matching distribution found for (?P<name>[\w.-]+)",
+        r"Failed building wheel for (?P<name>[\w.-]+)",
+        r"Failed to build (?:installable wheels for some pyproject.toml based projects \()?(?P<name>[\w.-]+)",
+    )
+)
 
 T = TypeVar("T")
 
@@ -197,12 +212,48 @@ class Comparison:
             built = self._environment(bench)
             runner = None
             if not brings_runner(built):
-                runner = runner_environment(self.environments, say=self.say, cancel=self.cancel)
+                runner = self._runner(bench)
         except FenceError:
             raise
         except ShipwayError as error:
             return replace(bench, unbuilt=_explained(error))
         return replace(bench, candidate=built, runner=runner)
+
+    def _runner(self, bench: Bench) -> Environment:
+        """pytest and coverage for a candidate that brings none: ours, or those of its day."""
+        if self.day is None:
+            return runner_environment(self.environments, say=self.say, cancel=self.cancel)
+        files = _runner_of_its_day((), bench.work)
+        return self.environments.build(
+            files, before=self.day, say=self.say, cancel=self.cancel
+        )  # fmt: skip
+
+    def _installed(
+        self, bench: Bench, place: Path, before: str | None, *, loosened: bool
+    ) -> Environment:
+        """One way, without what cannot be had: whether a test needs that, its outcome tells."""
+        without: set[str] = set()
+        while True:
+            files = requirement_files(
+                bench.project, bench.tree, place, loosened=loosened, without=frozenset(without)
+            )
+            if before is not None:
+                files = [*files, *_runner_of_its_day(files, place)]
+            try:
+                return self.environments.build(
+                    files, before=before, say=self.say, cancel=self.cancel
+                )
+            except CommandError as error:
+                name = _culprit(error)
+                asked = {
+                    name_of(line)
+                    for path in files
+                    for line in path.read_text(encoding="utf-8").splitlines()
+                }
+                if name not in asked or len(without) >= DROPPED or self.cancel.is_set():
+                    raise
+                without.add(name)
+                self.say(f"{name} cannot be had: trying without it")
 
     def _environment(self, bench: Bench) -> Environment:
         """What the tree asks for; when that cannot be had any more, what comes next to it.
@@ -216,18 +267,20 @@ class Comparison:
         for number, (before, loosened) in enumerate(ways):
             place = bench.work / f"environment-{number}"
             place.mkdir(exist_ok=True)
-            files = requirement_files(bench.project, bench.tree, place, loosened=loosened)
-            if before is not None:
-                files = [*files, *_runner_of_its_day(files, place)]
             try:
-                return self.environments.build(
-                    files, before=before, say=self.say, cancel=self.cancel
-                )
+                return self._installed(bench, place, before, loosened=loosened)
             except CommandError as error:
                 if self.cancel.is_set() or unreachable(error):
                     raise
                 first = first or error
         raise first or CommandError("the environment cannot be built")
+
+
+def _culprit(error: CommandError) -> str | None:
+    """The package that an installer says it cannot get or build."""
+    said = str(error.details.get("log_tail", ""))
+    match = next((found for one in _CULPRITS if (found := one.search(said))), None)
+    return name_of(match["name"]) if match else None
 
 
 def _runner_of_its_day(files: Iterable[Path], place: Path) -> list[Path]:

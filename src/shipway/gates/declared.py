@@ -27,12 +27,18 @@ DEPTH = 8
 
 
 def requirement_files(
-    project: Project, tree: Path, place: Path, *, loosened: bool = False
+    project: Project,
+    tree: Path,
+    place: Path,
+    *,
+    loosened: bool = False,
+    without: frozenset[str] = frozenset(),
 ) -> list[Path]:
     """Files of ours that hold all that the project and its tests need, to build an environment from.
 
     The project itself is left out: its source is put on the path. Raises RepositoryError when a
-    file that is named is not there. With ``loosened`` exact versions become any.
+    file that is named is not there. With ``loosened`` exact versions become any;
+    packages in ``without`` are left out.
     """
     files, gathered = [], []
     said = told(tree)
@@ -42,7 +48,9 @@ def requirement_files(
     else:
         named += [one for one in said.files if one not in named]
     for number, name in enumerate(named):
-        lines = list(_expanded(tree, tree / name, 0, place))
+        lines = [
+            line for line in _expanded(tree, tree / name, 0, place) if name_of(line) not in without
+        ]
         gathered += lines
         files.append(_written(place / f"requirements-{number}.txt", lines, loosened=loosened))
     if any("--hash=" in line for line in gathered) and not loosened:
@@ -54,7 +62,7 @@ def requirement_files(
     declared |= {one for one in said.plugins if name_of(one) not in told_of}
     wanted = sorted(
         one for one in declared
-        if name_of(one) != own and (one not in said.packages or name_of(one) not in known)
+        if name_of(one) not in {own, *without} and (one not in said.packages or name_of(one) not in known)
     )  # fmt: skip
     if wanted:
         files.append(_written(place / "declared.txt", wanted, loosened=loosened))

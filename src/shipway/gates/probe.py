@@ -199,7 +199,7 @@ def finish(cover: Any, out: str) -> float | None:
     except coverage.exceptions.CoverageException as error:
         sys.stderr.write(f"no coverage: {error}\n")
     least = cover.get_option("report:fail_under")
-    return float(least) if isinstance(least, int | float) else None
+    return float(least) if isinstance(least, (int, float)) else None
 
 
 def main() -> NoReturn:

@@ -13,7 +13,8 @@ from typing import Any
 
 _TEST_ENVIRONMENT = re.compile(r"(?i)^(testenv|py[\d.]*|tests?|pytest|unit|coverage)\b|\btests?\b")
 _FILE = re.compile(r"^(?:-r|--requirement)[ =]*(?P<name>\S+)$")
-_CONDITION = re.compile(r"^(?:[\w.,!{}-]+\s*:\s+)")
+_CONDITION = re.compile(r"^(?P<factors>[\w.,!{}-]+)\s*:\s*(?P<said>.+)$")
+_USUAL = re.compile(r"(?i)^(!.*|py\d*|py3\d*(,py3?\d*)*|py\{[\d,py]+\}|tests?|cov(erage)?)$")
 _OWN = re.compile(r"^(?:-e\s*)?\.(?:\[(?P<extras>[^]]*)\])?$")
 _NAMED = re.compile(r"^[A-Za-z0-9][\w.-]*(\[[^]]*\])?\s*([<>=!~@;].*)?$")
 
@@ -68,9 +69,17 @@ def _tox(parser: configparser.RawConfigParser, found: Told) -> None:
         if not section.startswith("testenv") or not _TEST_ENVIRONMENT.search(name):
             continue
         for line in parser.get(section, "deps", fallback="").splitlines():
-            found.take(_CONDITION.sub("", line.strip()))
+            found.take(_unconditional(line.strip()))
         for key in ("extras", "dependency_groups"):
             found.extras += re.findall(r"[\w.-]+", parser.get(section, key, fallback=""))
+
+
+def _unconditional(line: str) -> str:
+    """A line that holds for tests on any Python; "" for those of special environments."""
+    match = _CONDITION.match(line)
+    if match is None or "://" in line:
+        return line
+    return match["said"] if _USUAL.match(match["factors"]) else ""
 
 
 def _tox_table(tox: dict[str, Any], found: Told) -> None:
