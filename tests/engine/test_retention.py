@@ -172,3 +172,16 @@ def test_the_engine_tidies_by_itself_once_a_day(database_settings: Settings) -> 
     assert rows(house.database)["runs"] == 1
     assert house.places.tidied.stat().st_mtime > 1.0
     house.close()
+
+
+def test_old_changes_of_a_flag_go_and_the_last_one_stays(house: House) -> None:
+    with house.database.writing() as connection:
+        for key, version, at in (("a", 1, 1.0), ("a", 2, 2.0), ("a", 3, 3.0), ("b", 1, 1.0)):
+            connection.execute(
+                "INSERT INTO flag_changes (key, version, at, by, why, data) VALUES (?, ?, ?, 'ada', 'x', ?)",
+                (key, version, at, b"{}"),
+            )
+        policy = keeping(house, later=0).policy
+        assert retention.forget_flag_changes(connection, policy) == 2
+        left = connection.execute("SELECT key, version FROM flag_changes ORDER BY key").fetchall()
+    assert [tuple(row) for row in left] == [("a", 3), ("b", 1)]

@@ -13,6 +13,7 @@ from shipway.store.opening import REVISION, prepare
 from shipway.store.sqlite import revision
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
+MIGRATIONS = SOURCE / "shipway" / "store" / "migrations" / "versions"
 DIES = """
 import os, signal, sys
 from pathlib import Path
@@ -31,6 +32,13 @@ def count(connection, cursor, statement, *rest):
 event.listen(Engine, "after_cursor_execute", count)
 migrate(SqliteDatabase(Path(sys.argv[1])))
 """
+
+
+def test_migrations_follow_one_another_and_end_where_the_code_is(tmp_path):
+    names = sorted(path.name for path in MIGRATIONS.glob("0*.py"))
+    numbers = [name.split("_")[0] for name in names]
+    assert numbers == [f"{number:04}" for number in range(1, len(numbers) + 1)]
+    assert numbers[-1] == REVISION
 
 
 @pytest.mark.parametrize("table", [1, 2, 4])

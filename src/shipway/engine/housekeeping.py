@@ -37,7 +37,7 @@ PLACES: dict[str, str] = {
     "logs": "rotated and bounded by whoever writes them",
     "engine.lock": "one small file",
     "engine.starting": "one small file",
-    "engine.sock": "one socket",
+    "bells": "one socket for each process that listens; who rings removes those of the dead",
     "tidied": "one empty file",
     "releases": "the room of releases keeps the live one and the last good ones",
     "services": "one folder for each service that is deployed",
@@ -131,6 +131,7 @@ class Housekeeping:
             yield Swept(commands=count)
         if count := write(retention.forget_pipelines):
             yield Swept(pipelines=count)
+        write(lambda connection: retention.forget_flag_changes(connection, self.policy))
 
     def files(self) -> Iterator[Swept]:
         """Delete folders and artifacts that nothing kept can need, one in each step."""

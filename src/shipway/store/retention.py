@@ -23,6 +23,8 @@ RULES: dict[str, str] = {
     "dead_letters": "with their run",
     "commands": "with their run, or once they were answered long enough ago",
     "compatibility": "one row",
+    "flags": "one row for each flag",
+    "flag_changes": "as long as runs are kept; the last change of a flag always",
     "pipelines": "as long as a run is pinned to them",
 }
 
@@ -94,6 +96,17 @@ def forget_pipelines(connection: Connection) -> int:
     return connection.execute(
         "DELETE FROM pipelines WHERE NOT EXISTS"
         " (SELECT 1 FROM runs WHERE runs.pipeline = pipelines.digest)"
+    ).rowcount
+
+
+def forget_flag_changes(connection: Connection, policy: Policy) -> int:
+    """Delete changes of flags that are as old as the runs they were made for; returns how many."""
+    if policy.ended_before is None:
+        return 0
+    return connection.execute(
+        "DELETE FROM flag_changes WHERE at < ? AND version <"
+        " (SELECT max(later.version) FROM flag_changes later WHERE later.key = flag_changes.key)",
+        (policy.ended_before,),
     ).rowcount
 
 

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0005"
-down_revision = "0004"
+revision = "0006"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
@@ -12,7 +12,7 @@ depends_on = None
 def upgrade() -> None:
     """A later migration that earlier code cannot live with sets it to its own revision."""
     op.create_table("compatibility", sa.Column("oldest", sa.Text, primary_key=True))
-    op.execute("INSERT INTO compatibility (oldest) VALUES ('0005')")
+    op.execute("INSERT INTO compatibility (oldest) VALUES ('0006')")
 
 
 def downgrade() -> None:
