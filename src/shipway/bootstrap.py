@@ -9,6 +9,7 @@ from functools import cached_property
 
 from shipway.config import Settings
 from shipway.config import prepare as prepare_directories
+from shipway.config.reload import Live
 from shipway.engine.commands import Commands
 from shipway.engine.engine import Engine
 from shipway.engine.host import (
@@ -44,7 +45,8 @@ class System:
         self.settings = settings
         prepare_directories(settings)
         self._places = Places(settings.home)
-        configure(settings.log_level, self._places.log_lines)
+        self.live = Live(settings)
+        log_as_set(self.live, self._places)
         self.database = prepare(self._places.database, settings)
         self.artifacts = ArtifactStore(self._places.artifacts)
         self.queries = Queries(self.database, settings.home, self.artifacts)
@@ -52,7 +54,7 @@ class System:
         self._engine: Keeps = self.embedded or EngineProcess(settings.home)
 
     def _make_engine(self) -> Engine:
-        return make_engine(self.settings, self.database, self.artifacts, self.queries)
+        return make_engine(self.live, self.database, self.artifacts, self.queries)
 
     @cached_property
     def commands(self) -> Commands:
@@ -100,27 +102,41 @@ def open_system(settings: Settings, *, embedded: bool = False) -> System:
     return System(settings, embedded=embedded)
 
 
+def log_as_set(live: Live, places: Places) -> None:
+    """Log lines as the settings say, also when those change."""
+
+    def act(settings: Settings) -> None:
+        configure(settings.log_level, places.log_lines)
+
+    act(live.settings)
+    live.when_changed("log_level", act)
+
+
 def make_engine(
-    settings: Settings, database: Database, artifacts: ArtifactStore, queries: Queries
+    live: Live, database: Database, artifacts: ArtifactStore, queries: Queries
 ) -> Engine:
     """An engine with every agent there is, not started."""
     from shipway.agents.wiring import registry
 
+    settings = live.settings
     reporter = Reporter(settings.home, queries, artifacts)
     engine = Engine(settings, database, registry(settings), artifacts, reporter.write)
     engine.flags = flags_of(settings, database)
+    live.when_changed("max_attempts_at_once", engine.adopt)
     return engine
 
 
 def serve(settings: Settings) -> Ended:
     """Be the engine of a state directory until nothing moves, unless there is one already."""
     places = Places(settings.home)
-    configure(settings.log_level, places.log_lines)
+    live = Live(settings)
+    log_as_set(live, places)
+    live.listen()
     database = prepare(places.database, settings)
     artifacts = ArtifactStore(places.artifacts)
     queries = Queries(database, settings.home, artifacts)
     while True:
-        engine = make_engine(settings, database, artifacts, queries)
+        engine = make_engine(live, database, artifacts, queries)
         ended = serve_until_idle(engine)
         # What was submitted while we let go of the directory counted on us to be there.
         if ended is not Ended.IDLE or not queries.interrupted():

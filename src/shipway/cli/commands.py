@@ -39,6 +39,9 @@ TABLE = {
     "db": Lazy(
         "shipway.cli.db:db", REST, "Migrate, check, back up, restore and tidy the database."
     ),
+    "health": Lazy(
+        "shipway.cli.health:health", REST, "Ask every health check, once or all the time."
+    ),
     "config": Lazy(
         "shipway.cli.config:config", REST, "Show the settings and where they come from."
     ),

@@ -9,24 +9,20 @@ import click
 from shipway.cli.command import Command, speaks
 from shipway.cli.output import Output, write
 
-_PORT = 7447
-
 
 @click.command(
     cls=Command,
     examples=("shipway serve", "shipway serve --port 0 --json"),
 )
-@click.option("--host", default="127.0.0.1", metavar="ADDRESS", help="Loopback addresses only.")
+@click.option("--host", metavar="ADDRESS", help="Loopback addresses only (SHIPWAY_HTTP_HOST).")
 @click.option(
     "--port",
     type=click.IntRange(0, 65_535),
-    default=_PORT,
-    show_default=True,
-    help="0 lets the system choose.",
+    help="0 lets the system choose (SHIPWAY_HTTP_PORT, or 7447).",
 )
 @click.option("--socket", "handed_over", is_flag=True, help="Listen on the socket in LISTEN_FDS.")
 @speaks
-def serve(output: Output, host: str, port: int, handed_over: bool) -> int:
+def serve(output: Output, host: str | None, port: int | None, handed_over: bool) -> int:
     """Serve the HTTP API until SIGTERM or Ctrl-C, and carry all runs on meanwhile.
 
     Callers send the token in SHIPWAY_HOME/token. Ending takes at most 30 seconds: requests under
@@ -35,8 +31,10 @@ def serve(output: Output, host: str, port: int, handed_over: bool) -> int:
     from shipway.cli.session import settings
     from shipway.server.sockets import check_loopback, inherited, own
 
-    found = settings()
-    listener = inherited() if handed_over else own(check_loopback(host), port)
+    if host is not None:
+        check_loopback(host)
+    found = settings(http_host=host, http_port=port)
+    listener = inherited() if handed_over else own(check_loopback(found.http_host), found.http_port)
     from shipway.server.serving import Serving
 
     def started(address: str) -> None:

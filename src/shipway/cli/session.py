@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shipway.cli.words import plural
 
@@ -20,11 +20,14 @@ if TYPE_CHECKING:
     from shipway.release.releases import Releases
 
 
-def settings() -> Settings:
-    """The settings, checked whole; raises ConfigurationError that names every fault."""
+def settings(**options: Any) -> Settings:
+    """The settings, checked whole; raises ConfigurationError that names every fault.
+
+    ``options`` of the command line are stronger than all else; None means not given.
+    """
     from shipway.config import load_settings
 
-    return load_settings()
+    return load_settings(**options)
 
 
 @contextmanager

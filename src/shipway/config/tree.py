@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +20,13 @@ from shipway.secrets import Secret
 
 def _xdg(variable: str, fallback: str) -> Path:
     return Path(os.environ.get(variable) or Path.home() / fallback) / "shipway"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class Process(Section):
@@ -132,7 +140,7 @@ class Work(Section):
     """How work is done."""
 
     max_attempts_at_once: int = setting(
-        "attempts of all runs that may work at the same time", 4, ge=1, le=64
+        "attempts of all runs that may work at the same time", 4, ge=1, le=64, reloadable=True
     )
     fence: Literal["strict", "degraded"] = setting(
         "strict: a fence weaker than policy is an error; degraded: it is recorded", "strict"
@@ -146,6 +154,24 @@ class Work(Section):
     command_readable: str = setting(
         "directories of the hidden home that it may read, with colons between", ""
     )
+
+
+class Service(Section):
+    """The service."""
+
+    http_host: str = setting(
+        "the address that shipway serve listens on; this version serves this machine only",
+        "127.0.0.1",
+        expects="a loopback address",
+    )
+    http_port: int = setting("its port; 0 lets the system choose", 7447, ge=0, le=65_535)
+
+    @field_validator("http_host")
+    @classmethod
+    def _is_loopback(cls, host: str) -> str:
+        if host != "localhost" and not _is_loopback(host):
+            raise ValueError("a loopback address")
+        return host
 
 
 class Flags(Section):
@@ -171,6 +197,7 @@ class Health(Section):
 class Settings(
     Health,
     Flags,
+    Service,
     Work,
     Retention,
     Storage,

@@ -91,6 +91,10 @@ class Engine:
         #: Called on the engine's loop after every commit; must return at once.
         self.observers: list[Callable[[list[Committed]], None]] = []
 
+    def adopt(self, settings: Settings) -> None:
+        """Work with settings of which some have changed."""
+        self._settings = settings
+
     def _at_once(self) -> int:
         """Attempts of a capability that may work now: a share of what the settings allow."""
         share = self.flags.value(PARALLELISM, Context(environment=self._settings.environment))

@@ -40,6 +40,11 @@ a failure: nobody knows.
 A failing check that is not required makes the whole `warn`. `SHIPWAY_HEALTH_REQUIRED` names checks
 that readiness needs on an installation although it does not by default, such as `redis:ping`.
 
+```sh
+shipway health            # the same checks, asked from here
+shipway health --watch    # again and again, until Ctrl-C
+```
+
 Processes that serve nothing else, such as workers, have the same three addresses on a loopback port.
 
 ## The checks

@@ -74,6 +74,7 @@ class Serving:
         embedded = self._system.embedded
         assert embedded is not None  # noqa: S101 - it was opened so
         embedded.start()
+        self._system.live.listen()
         address = address_of(self._listener)
         try:
             asyncio.run(self._serve(address))
