@@ -23,6 +23,7 @@ from shipway.engine.host import (
 from shipway.engine.intake import Intake
 from shipway.engine.keeper import Keeper
 from shipway.engine.letters import Letters
+from shipway.engine.once import Answers
 from shipway.engine.places import Places
 from shipway.engine.queries import Queries
 from shipway.engine.record import Reporter
@@ -60,6 +61,10 @@ class System:
     def commands(self) -> Commands:
         intake = Intake(self.settings.home, self.artifacts)
         return Commands(self.database, self.settings.home, intake, self._engine.ensure)
+
+    @cached_property
+    def answers(self) -> Answers:
+        return Answers(self.database)
 
     @cached_property
     def letters(self) -> Letters:

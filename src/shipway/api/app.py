@@ -10,7 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 
 from shipway import __version__
-from shipway.api import about, asks, events, pipelines, releases, runs, uploads
+from shipway.api import about, asks, events, letters, pipelines, releases, runs, uploads
 from shipway.api.backend import Backend, asked_of
 from shipway.api.problems import (
     STATUSES,
@@ -23,13 +23,14 @@ from shipway.api.problems import (
     of_status,
     refusal,
 )
+from shipway.api.routing import problems
 from shipway.errors import ShipwayError
 from shipway.telemetry.failures import MEDIA_TYPE
 
 OPEN = frozenset({"/health", "/health/ready", "/openapi.json"})
 """What is answered without a token."""
 
-_ROUTERS = (about, runs, events, uploads, asks, pipelines, releases)
+_ROUTERS = (about, runs, events, uploads, asks, letters, pipelines, releases)
 
 
 def make_app(backend: Backend) -> FastAPI:
@@ -122,13 +123,25 @@ def _complete(document: dict[str, Any]) -> None:
     parts["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
     document["security"] = [{"token": []}]
     for path, methods in document["paths"].items():
-        for operation in methods.values():
+        for method, operation in methods.items():
+            if method == "post":
+                operation.setdefault("parameters", []).append(_KEY)
+                operation["responses"].setdefault("409", problems(409)[409])
             if path in OPEN:
                 operation["security"] = []
                 operation["responses"].pop("401", None)
             if "requestBody" not in operation:
                 operation["responses"].pop("415", None)
             _retry_hints(operation["responses"])
+
+
+_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "the same request with the same key has the same answer for 24 hours",
+    "schema": {"type": "string", "pattern": "^[!-~]{1,200}$"},
+}
 
 
 def _retry_hints(responses: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from fastapi import Path as InPath
 
 from shipway.api import wire
-from shipway.api.backend import Backend, Caller, Here
+from shipway.api.backend import Backend, Caller, Doing, Here
 from shipway.api.problems import FieldFault, refusal
 from shipway.api.routing import Route, problems
 from shipway.api.runs import Ref
@@ -31,13 +31,14 @@ def list_(here: Here) -> list[AskView]:
     summary="Make a decision",
     responses=problems(403, 404, 409),
 )
-def decide(ref: Ref, ask: AskId, choice: wire.Choice, here: Here, caller: Caller) -> RunSummary:
+def decide(
+    ref: Ref, ask: AskId, choice: wire.Choice, here: Here, caller: Caller, doing: Doing
+) -> RunSummary:
     run = here.system.queries.resolve(ref)
     found = _open(here, run, ask, "decision")
     if choice.choice not in found.options:
         raise _no_option("choice", found)
-    commands = here.system.commands
-    commands.decide(run, ask, choice.choice, caller, choice.comment, choice.subject)
+    doing.decide(run, ask, choice.choice, caller, choice.comment, choice.subject)
     return here.system.queries.summary(run)
 
 
@@ -47,12 +48,14 @@ def decide(ref: Ref, ask: AskId, choice: wire.Choice, here: Here, caller: Caller
     summary="Answer a clarification",
     responses=problems(404, 409),
 )
-def answer(ref: Ref, ask: AskId, reply: wire.Reply, here: Here, caller: Caller) -> RunSummary:
+def answer(
+    ref: Ref, ask: AskId, reply: wire.Reply, here: Here, caller: Caller, doing: Doing
+) -> RunSummary:
     run = here.system.queries.resolve(ref)
     found = _open(here, run, ask, "clarification")
     if found.options and reply.value not in found.options:
         raise _no_option("value", found)
-    here.system.commands.answer(run, ask, reply.value, caller)
+    doing.answer(run, ask, reply.value, caller)
     return here.system.queries.summary(run)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -11,10 +11,12 @@ from shipway.api.cursor import Cursors
 from shipway.api.feed import Feed
 from shipway.api.problems import Asked
 from shipway.bootstrap import System
+from shipway.engine.commands import Commands
 from shipway.health.monitor import Monitor
 
 ASKED = "shipway.asked"
 CALLER = "shipway.caller"
+ONCE = "shipway.once"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,7 @@ class Backend:
     revision: str
     monitor: Monitor
     feed: Feed
+    keyed: set[tuple[str, str]] = field(default_factory=set)
 
 
 def backend_of(request: Request) -> Backend:
@@ -43,5 +46,11 @@ def caller_of(request: Request) -> str:
     return str(request.scope.get(CALLER, "local token"))
 
 
+def commands_of(request: Request) -> Commands:
+    """The commands, which have no second effect when the request came with a key."""
+    return backend_of(request).system.commands.once(request.scope.get(ONCE))
+
+
 Here = Annotated[Backend, Depends(backend_of)]
 Caller = Annotated[str, Depends(caller_of)]
+Doing = Annotated[Commands, Depends(commands_of)]

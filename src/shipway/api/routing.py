@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
+from shipway.api.keyed import once
 from shipway.api.problems import STATUSES, refusal
 
 DEEPEST, MOST_VALUES = 32, 20_000
@@ -46,18 +47,27 @@ def _of(outer: Any) -> Any:
 
 
 class Route(APIRoute):
-    """A route of ours; FastAPI does the rest."""
+    """A route of ours: strict JSON, and a POST is carried out once under a key; FastAPI does the rest."""
+
+    json_only: ClassVar[bool] = True
 
     def get_route_handler(self) -> Handler:
         """FastAPI's handler, given a strict request."""
         handle = super().get_route_handler()
 
         async def strict(request: Request) -> Response:
-            if request.method in {"POST", "PUT", "PATCH"}:
+            if self.json_only and request.method in {"POST", "PUT", "PATCH"}:
                 _takes(request)
-            return await handle(StrictRequest(request.scope, request.receive))
+            asked = StrictRequest(request.scope, request.receive)
+            return await (once(asked, handle) if request.method == "POST" else handle(asked))
 
         return strict
+
+
+class RawRoute(Route):
+    """One whose body is a file."""
+
+    json_only = False
 
 
 def _takes(request: Request) -> None:

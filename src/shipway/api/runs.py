@@ -9,12 +9,12 @@ from fastapi import APIRouter, Body, Query, Response
 from fastapi import Path as InPath
 
 from shipway.api import wire
-from shipway.api.backend import Backend, Caller, Here
+from shipway.api.backend import Backend, Caller, Doing, Here
 from shipway.api.routing import Route, problems
 from shipway.contracts.model import ArtifactRef
 from shipway.contracts.views import EventView, RunDetail, RunSummary
 from shipway.domain.states import Claim
-from shipway.engine.commands import Submission
+from shipway.engine.commands import Changes, Submission
 from shipway.engine.pipelines.loader import located
 from shipway.errors import NotFoundError
 from shipway.store.listing import Filter
@@ -49,8 +49,8 @@ def _bytes(*kinds: str) -> dict[str, Any]:
         }
     },
 )
-def submit(new: wire.NewRun, here: Here, response: Response) -> RunSummary:
-    run = here.system.commands.submit(submission_of(new, here))
+def submit(new: wire.NewRun, here: Here, doing: Doing, response: Response) -> RunSummary:
+    run = doing.submit(submission_of(new, here))
     here.system.detach(run)
     response.headers["location"] = f"/api/v1/runs/{run}"
     return here.system.queries.summary(run)
@@ -160,9 +160,9 @@ def file_response(data: bytes, kind: str, name: str) -> Response:
     summary="Stop a run for good",
     responses=problems(404, 409),
 )
-def cancel(ref: Ref, here: Here, caller: Caller, why: Reason = None) -> RunSummary:
+def cancel(ref: Ref, here: Here, caller: Caller, doing: Doing, why: Reason = None) -> RunSummary:
     run = here.system.queries.resolve(ref)
-    here.system.commands.cancel(run, by=caller, reason=_said(why, "asked to"))
+    doing.cancel(run, by=caller, reason=_said(why, "asked to"))
     return here.system.queries.summary(run)
 
 
@@ -172,9 +172,9 @@ def cancel(ref: Ref, here: Here, caller: Caller, why: Reason = None) -> RunSumma
     summary="Start no further stage of a run",
     responses=problems(404, 409),
 )
-def pause(ref: Ref, here: Here, caller: Caller, why: Reason = None) -> RunSummary:
+def pause(ref: Ref, here: Here, caller: Caller, doing: Doing, why: Reason = None) -> RunSummary:
     run = here.system.queries.resolve(ref)
-    here.system.commands.pause(run, by=caller, reason=_said(why, "paused"))
+    doing.pause(run, by=caller, reason=_said(why, "paused"))
     return here.system.queries.summary(run)
 
 
@@ -184,9 +184,76 @@ def pause(ref: Ref, here: Here, caller: Caller, why: Reason = None) -> RunSummar
     summary="Carry a paused run on",
     responses=problems(404, 409),
 )
-def resume(ref: Ref, here: Here, caller: Caller) -> RunSummary:
+def resume(ref: Ref, here: Here, caller: Caller, doing: Doing) -> RunSummary:
     run = here.system.queries.resolve(ref)
-    here.system.commands.resume(run, by=caller)
+    doing.resume(run, by=caller)
+    return here.system.queries.summary(run)
+
+
+@router.post(
+    "/{ref}/retry",
+    operation_id="retryRun",
+    summary="Do again what failed or was cancelled, or everything from a stage on",
+    responses=problems(404, 409),
+)
+def retry(
+    ref: Ref,
+    here: Here,
+    caller: Caller,
+    doing: Doing,
+    again: Annotated[wire.Again | None, Body()] = None,
+) -> RunSummary:
+    run = here.system.queries.resolve(ref)
+    stage = None if again is None else again.stage
+    doing.retry(run, caller, _said(again, "asked to"), stage)
+    return here.system.queries.summary(run)
+
+
+@router.post(
+    "/{ref}/rewind",
+    operation_id="rewindRun",
+    summary="Go back to a stage, with changed input",
+    responses=problems(404, 409),
+)
+def rewind(ref: Ref, back: wire.Rewound, here: Here, caller: Caller, doing: Doing) -> RunSummary:
+    run = here.system.queries.resolve(ref)
+    changes = Changes(
+        requirement=None if back.requirement is None else _content(back.requirement, here),
+        requirement_name=back.requirement_name,
+        patch=None if back.patch is None else _content(back.patch, here),
+        command=None if back.command is None else tuple(back.command),
+        claim=None if back.claim is None else Claim(back.claim),
+        strategy=back.strategy,
+        port=back.port,
+        answers=back.answers,
+    )
+    changed = back.model_fields_set - {"stage", "reason"}
+    given = changes if changed else None
+    doing.rewind(run, back.stage, caller, _said(back, "asked to"), given)
+    return here.system.queries.summary(run)
+
+
+@router.post(
+    "/{ref}/repair",
+    operation_id="repairRun",
+    summary="Rebuild a quarantined run from its events",
+    responses=problems(404, 409),
+)
+def repair(ref: Ref, here: Here, caller: Caller, doing: Doing, why: Reason = None) -> RunSummary:
+    run = here.system.queries.resolve(ref)
+    doing.repair(run, caller, _said(why, "repaired"))
+    return here.system.queries.summary(run)
+
+
+@router.post(
+    "/{ref}/discard",
+    operation_id="discardRun",
+    summary="End a quarantined run",
+    responses=problems(404, 409),
+)
+def discard(ref: Ref, why: wire.Reasoned, here: Here, caller: Caller, doing: Doing) -> RunSummary:
+    run = here.system.queries.resolve(ref)
+    doing.give_up(run, caller, why.reason)
     return here.system.queries.summary(run)
 
 

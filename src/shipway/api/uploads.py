@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query, Request
 from shipway.api import wire
 from shipway.api.backend import Backend, Here
 from shipway.api.problems import FieldFault, refusal
-from shipway.api.routing import problems
+from shipway.api.routing import RawRoute, problems
 from shipway.contracts.model import ArtifactRef
 
 PATH = "/api/v1/uploads"
@@ -32,7 +32,7 @@ _KINDS: dict[str, tuple[frozenset[str], str]] = {
 }
 TYPES = sorted({kind for kinds, _ in _KINDS.values() for kind in kinds})
 
-router = APIRouter(tags=["runs"])
+router = APIRouter(tags=["runs"], route_class=RawRoute)
 
 
 class UploadQuestion(wire.Question):

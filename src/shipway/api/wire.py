@@ -100,6 +100,48 @@ class Because(Model):
     reason: Remark = ""
 
 
+class Again(Because):
+    """From which stage on; without one, what failed or was cancelled."""
+
+    stage: Name | None = None
+
+
+class Rewound(Because):
+    """The stage to go back to, and what is different from now on; what is left out stays."""
+
+    stage: Name
+    requirement: Content | None = None
+    requirement_name: FileName = "requirement.md"
+    patch: Content | None = None
+    command: Annotated[list[Word], Field(min_length=1, max_length=200)] | None = None
+    claim: Literal["fix", "feature", "refactor", "chore"] | None = None
+    strategy: Literal["merge", "squash", "rebase", "fast-forward"] | None = None
+    port: Annotated[int, Field(ge=0, le=65_535)] | None = None
+    answers: Annotated[dict[Name, Line], Field(max_length=100)] = Field(default_factory=dict)
+
+
+class Reasoned(Model):
+    """Why it is done: this one has to be said."""
+
+    reason: Annotated[Remark, Field(min_length=1)]
+
+
+class Letters(Model):
+    """Which dead letters, and why."""
+
+    numbers: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=500)]
+    reason: Annotated[Remark, Field(min_length=1)]
+
+
+class LetterQuestion(Question):
+    """Which dead letters; ``after`` is the number that the page before ended with."""
+
+    state: Literal["dead", "replayed", "discarded", "any"] = "dead"
+    code: Annotated[str, StringConstraints(pattern=r"^[A-Z_]{1,40}$")] | None = None
+    after: Annotated[Count, Field(ge=0)] = 0
+    limit: Annotated[Count, Field(ge=1, le=500)] = 100
+
+
 class Choice(Model):
     """A decision. With ``subject`` it counts only if what is decided is still that."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,8 +18,10 @@ from shipway.contracts.views import ItemResult
 from shipway.domain.states import Claim
 from shipway.engine.begin import begin
 from shipway.engine.codec import decode, encode
+from shipway.engine.detail import summary
 from shipway.engine.intake import Intake, Ready
 from shipway.engine.letters import found
+from shipway.engine.once import Once
 from shipway.engine.writing import Page
 from shipway.errors import (
     ConflictError,
@@ -30,6 +33,7 @@ from shipway.errors import (
 from shipway.store import dead, ledger
 from shipway.store.database import Connection, Database
 from shipway.store.dead import DeadLetterRow
+from shipway.store.keys import KEPT_FOR
 from shipway.store.ledger import CommandRow
 from shipway.telemetry.failures import told
 
@@ -95,6 +99,13 @@ class Commands:
         self._intake = intake
         self._wake = wake
         self._now = now
+        self._once: Once | None = None
+
+    def once(self, once: Once | None) -> Commands:
+        """The same commands for one request: asked again, they have no second effect."""
+        bound = copy.copy(self)
+        bound._once = once  # noqa: SLF001 - it is one of ours
+        return bound
 
     def submit(self, submission: Submission) -> str:
         """Check what was handed in and start a run; returns its id once that is durable.
@@ -120,6 +131,11 @@ class Commands:
         decision = begin(connection, ready, page)
         page.order(ready.run, ready.trace, decision)
         page.write(connection)
+        if self._once is not None:
+            row = ledger.load_run(connection, ready.run)
+            assert row is not None  # noqa: S101 - it was written above
+            answer = self._once.answer(summary(row, decision.state))
+            self._once.keep(connection, answer, page.now)
 
     def cancel(self, run: str, by: str = "a person", reason: str = "asked to") -> None:
         self._tell("cancel", run, {"by": by, "reason": reason})
@@ -239,9 +255,16 @@ class Commands:
 
     def _tell(self, kind: str, run: str, data: Mapping[str, Any]) -> None:
         """Hand a command to the engine and wait for its answer; raises what it answers."""
-        command = CommandRow(secrets.token_hex(16), kind, run, encode(data))
+        words = encode(data)
+        once = self._once
+        name = secrets.token_hex(16) if once is None else once.name(kind, run, words)
+        command = CommandRow(name, kind, run, words)
         now = self._now()
-        self._write(lambda connection: ledger.insert_command(connection, command, now))
+        if once is None:
+            self._write(lambda connection: ledger.insert_command(connection, command, now))
+        else:
+            given_up = now - KEPT_FOR
+            self._write(lambda db: ledger.insert_command_once(db, command, now, given_up))
         self._ring()
         answer = self._await(command.id)
         if "error" in answer:

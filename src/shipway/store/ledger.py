@@ -242,6 +242,18 @@ def insert_command(connection: Connection, command: CommandRow, at: float) -> No
     )
 
 
+def insert_command_once(
+    connection: Connection, command: CommandRow, at: float, forgotten: float
+) -> None:
+    """A command that is there already is not given twice, unless it was done before ``forgotten``."""
+    connection.execute("DELETE FROM commands WHERE id = ? AND done_at < ?", (command.id, forgotten))
+    connection.execute(
+        "INSERT INTO commands (id, at, kind, run, data) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT (id) DO NOTHING",
+        (command.id, at, command.kind, command.run, command.data),
+    )
+
+
 def open_commands(connection: Connection) -> list[CommandRow]:
     rows = connection.execute(
         "SELECT id, kind, run, data FROM commands WHERE done_at IS NULL ORDER BY at, id"

@@ -129,6 +129,21 @@ commands = Table(
 # One row: the earliest revision whose code may still work on these tables.
 compatibility = Table("compatibility", metadata, Column("oldest", Text, primary_key=True))
 
+# What a request with an idempotency key was answered with; written with what it did.
+answers = Table(
+    "answers",
+    metadata,
+    Column("scope", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("location", Text),
+    Column("body", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("scope", "key"),
+    Index("answers_by_age", "at"),
+)
+
 # What an agent says it is doing now; overwritten, and of no consequence.
 progress = Table(
     "progress",
