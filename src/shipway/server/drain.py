@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
+import os
 import socket
+import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +15,7 @@ from dataclasses import dataclass
 import structlog
 from uvicorn import Config, Server
 
+from shipway.errors import ExitCode
 from shipway.server.edge import Traffic
 from shipway.server.protocol import HEADERS_AT_MOST, Protocol
 from shipway.server.sockets import notify
@@ -74,11 +79,18 @@ class DrainServer(Server):
         if self.asked_at is None:
             self.asked_at = time.monotonic()
             self._traffic.closing = True
+            threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
             self._asked()
         else:
             self.force_exit = True
             asyncio.get_running_loop().call_soon_threadsafe(self._hurry.set)
         self.should_exit = True
+
+    def _watch(self) -> None:
+        """The end comes in any case; what was not written is what the next start recovers."""
+        time.sleep(self._times.total)
+        faulthandler.dump_traceback(sys.__stderr__ or 2)
+        os._exit(ExitCode.DONE)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """uvicorn's, and say so."""

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import faulthandler
-import os
 import socket
 import subprocess
-import sys
-import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -50,8 +45,8 @@ class Serving:
         self._started = started
         self._times = times or Times()
         self._traffic = Traffic(hosts=_HOSTS)
-        token = token_of(settings.home)
         self._system = open_system(settings, embedded=True)
+        token = token_of(settings.home)
         requests = RequestLog()
         checks = health_of(self._system)
         checks.tell("requests", requests.summary)
@@ -108,16 +103,10 @@ class Serving:
             await asyncio.sleep(patience / 3)
 
     def _asked(self) -> None:
-        """The end was asked for: nothing new is begun, and the end comes in any case."""
+        """The end was asked for: no traffic is welcome, and nothing new is begun."""
         self._monitor.drain()
         if self._system.embedded is not None:
             self._system.embedded.rest()
-        threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
-
-    def _watch(self) -> None:
-        time.sleep(self._times.total)
-        faulthandler.dump_traceback(sys.__stderr__ or 2)
-        os._exit(ExitCode.DONE)  # what was not written is what the next start recovers
 
     def _closed(self) -> None:
         """Nothing new comes in any more: who follows events is told to come back elsewhere."""

@@ -1,0 +1,51 @@
+"""A server that drains as ours does, with an application that takes its time: a program for tests."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+
+from shipway.server.drain import DrainServer, Times
+from shipway.server.edge import Edge, Traffic
+from shipway.server.sockets import address_of, own
+from shipway.telemetry.logs import configure
+
+
+async def app(scope, _receive, send):
+    """``/slow/N`` answers after N seconds; ``/stuck/N`` holds the whole loop for so long."""
+    _, what, seconds = scope["path"].split("/")
+    if what == "stuck":
+        time.sleep(float(seconds))  # noqa: ASYNC251 - that is the point
+    await asyncio.sleep(float(seconds))
+    headers = [(b"content-length", b"4")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"done"})
+
+
+def say(word: str) -> None:
+    sys.stdout.write(f"{word}\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    configure("error")
+    times = Times(*json.loads(sys.argv[1]))
+    listener = own("127.0.0.1", 0)
+    traffic = Traffic(hosts=frozenset({b"127.0.0.1"}))
+    edge = Edge(app, traffic, lambda _header: True)
+    server = DrainServer(
+        edge,
+        traffic,
+        times,
+        asked=lambda: say("asked"),
+        closed=lambda: say("closed"),
+    )
+    say(address_of(listener))
+    server.run(sockets=[listener])
+    say("ended")
+
+
+if __name__ == "__main__":
+    main()
