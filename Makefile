@@ -17,7 +17,7 @@ unexport PYTHONPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX
 
 PIP := .venv/bin/python -m pip -qq --no-input install --only-binary=:all: --require-hashes
 
-.PHONY: help test demo check calibrate documents lint format map bench lock clean
+.PHONY: help test demo check calibrate documents lint format map bench chaos lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-9s %s\n' "$$name" "$$what"; done
@@ -72,6 +72,9 @@ bench: .venv/.dev ## time from requirement to deployed, the heart alone, and bes
 	@.venv/bin/python bench/river.py
 	@.venv/bin/python bench/heart.py
 	@.venv/bin/python bench/many.py
+
+chaos: .venv/.dev ## ten restarts of the server under a hundred thousand requests
+	@.venv/bin/python tests/service/restarts.py 10 100000
 
 lock: ## resolve and pin every dependency again
 	@python=$$(sh requirements/choose-python "$(PYTHON)") && rm -rf .cache/lock && "$$python" -m venv .cache/lock
