@@ -9,6 +9,7 @@ from shipway.gates import (
     complexity,
     coverage,
     dependencies,
+    holdout,
     mutants,
     proof,
     rules,
@@ -25,6 +26,7 @@ BUILT_IN: tuple[Gate, ...] = (
     *standard.GATES,
     proof.GATE,
     tamper.GATE,
+    holdout.GATE,
     coverage.GATE,
     mutants.GATE,
 )

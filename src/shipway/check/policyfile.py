@@ -113,7 +113,7 @@ class _Policy:
             scope=self._words("scope"),
             protected=(*PROTECTED, *self._words("protected")),
             golden=self._words("golden"),
-            holdout=self._words("holdout"),
+            holdout=self._absolute("holdout"),
             licences=self._words("licences"),
             digest=hashlib.sha256(data).hexdigest(),
             source=f"{POLICY} of the base",
@@ -123,6 +123,17 @@ class _Policy:
 
     def _words(self, name: str) -> tuple[str, ...]:
         return tuple(one.value for one in self.form.words(name, "write a list: `[one, two]`"))
+
+    def _absolute(self, name: str) -> tuple[str, ...]:
+        """Directories that are in no repository."""
+        found = self.form.words(name, "write a list: `[/one, /two]`")
+        for one in found:
+            if not PurePosixPath(one.value).is_absolute():
+                self.faults.add(
+                    one.spot, f"`{name}` must be outside the repository",
+                    "write the whole path of a directory, from /",
+                )  # fmt: skip
+        return tuple(one.value for one in found)
 
     def _gates(self, name: str) -> frozenset[str]:
         found = self.form.words(name, "write a list of gates: `[tests, lint]`")

@@ -16,6 +16,7 @@ from shipway.contracts.change_plan import ChangePlan, Command
 from shipway.contracts.model import ArtifactRef
 from shipway.domain.policy import POLICY, Policy
 from shipway.domain.states import Claim
+from shipway.errors import ConfigurationError
 from shipway.flags.flags import Flags
 from shipway.gates.bench import TESTS, Bench, Shelf
 from shipway.gates.changes import between
@@ -150,7 +151,7 @@ class Setting:
         work = self.work / name / "work"
         work.mkdir()
         bench = Bench(
-            fence=self.equipment.fence,
+            fence=self.equipment.fence.hiding(*self._holdout()),
             shelf=self.equipment.shelf,
             tools=tools,
             project=survey(checkout.path, self._plan(stack, claim)),
@@ -163,6 +164,17 @@ class Setting:
             say=self.ears.say,
         )
         return Side(name, one.commit, one.tree, stack, bench)
+
+    def _holdout(self) -> list[Path]:
+        """Where checks lie that no candidate may see; raises ConfigurationError for one it can."""
+        places = [Path(one) for one in self.policy.holdout]
+        for place in places:
+            if place.resolve().is_relative_to(self.subject.top.resolve()):
+                raise ConfigurationError(
+                    f"the hold-out checks in {place} lie inside the repository",
+                    hint="keep them where whoever makes a change cannot read them",
+                )
+        return places
 
     def _patience(self) -> Limits:
         given = self.policy.thresholds.get("seconds")

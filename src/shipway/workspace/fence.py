@@ -80,6 +80,14 @@ class Fence:
         self._probed: FenceReport | None = None
         self._why_weak = ""
 
+    def hiding(self, *more: Path) -> Fence:
+        """The same fence, with more directories that no command may see."""
+        if not more:
+            return self
+        other = Fence(self.policy, hidden=(*self._hidden, *more))
+        other._probed, other._why_weak = self.probe(), self._why_weak
+        return other
+
     def probe(self) -> FenceReport:
         """Which walls really stand here; tried once by each fence, with a real command."""
         with self._lock:
