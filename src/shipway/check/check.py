@@ -26,9 +26,8 @@ from shipway.errors import FenceError, ShipwayError, UsageError
 from shipway.flags.evaluate import Context
 from shipway.gates.comparison import Comparison
 from shipway.gates.gate import Gate
-from shipway.gates.look import Doubt, Record, evidence
+from shipway.gates.look import Doubt, Record, evidence, today
 from shipway.gates.parsers.reading import UnreadableReportError
-from shipway.gates.suite_gate import today
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,9 @@ def judge(comparison: Comparison) -> GateEvidence:
     head = head_suite(comparison)
     describe(record, head)
     if not head.whole:
+        base = base_suite(comparison)
+        if not base.whole:
+            raise Doubt(f"the tests end on neither side; on the base: {base.why}")
         return evidence(
             bench, record, Verdict.FAIL, f"the head's tests: {head.why}", Reading(examined=head.ran)
         )

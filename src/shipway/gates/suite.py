@@ -14,6 +14,7 @@ from typing import Any
 
 from shipway.contracts.evidence import GateEvidence
 from shipway.errors import Category
+from shipway.gates import scope
 from shipway.gates.bench import Bench, digest
 from shipway.gates.carry import script
 from shipway.gates.comparison import Comparison, Side
@@ -26,6 +27,8 @@ SCRIPT = "probe.py"
 PASSED, FAILED, ERROR, SKIPPED = "passed", "failed", "error", "skipped"
 XFAILED, XPASSED = "xfailed", "xpassed"
 USAGE = 4
+FEW = 10
+"""A suite of fewer modules has nothing to choose from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ class Suite:
 
 
 def base_suite(comparison: Comparison) -> Suite:
-    """The whole suite of the base on the base."""
+    """The suite of the base on the base."""
     return comparison.once("suite:base", lambda: _side(comparison, comparison.base))
 
 
@@ -89,13 +92,44 @@ def covered_base_suite(comparison: Comparison) -> Suite:
 
 
 def head_suite(comparison: Comparison) -> Suite:
-    """The whole suite of the head on the head, with the coverage of its sources."""
-    return comparison.once("suite:head", lambda: _side(comparison, comparison.head, coverage=True))
+    """The suite of the head on the head, with the coverage of its sources."""
+    return _head(comparison)[0]
+
+
+def chosen_files(comparison: Comparison) -> tuple[str, ...] | None:
+    """The test modules that are run on both sides; None for the whole suite, as it usually is."""
+    return _head(comparison)[1]
+
+
+def _head(comparison: Comparison) -> tuple[Suite, tuple[str, ...] | None]:
+    """The head's run and what was run: all, or what the change concerns where all takes too long."""
+
+    def run() -> tuple[Suite, tuple[str, ...] | None]:
+        known = scope.tests_of(comparison.head.bench.tree)
+        files = scope.concerned(comparison) if scope.too_many(known) else None
+        suite = _run(comparison, comparison.head, files or None, coverage=True)
+        late = suite.finished is not None and suite.finished.timed_out
+        if suite.whole or files or not late or len(known) < FEW:
+            return suite, files or None
+        files = scope.concerned(comparison)
+        return (
+            (_run(comparison, comparison.head, files, coverage=True), files)
+            if files
+            else (suite, None)
+        )
+
+    return comparison.once("suite:head", run)
 
 
 def _side(comparison: Comparison, side: Side, *, coverage: bool = False) -> Suite:
+    return _run(comparison, side, chosen_files(comparison), coverage=coverage)
+
+
+def _run(
+    comparison: Comparison, side: Side, files: tuple[str, ...] | None, *, coverage: bool
+) -> Suite:
     bench = comparison.fresh(comparison.candidate(side), side.commit)
-    return run_suite(bench, coverage=coverage, say=f"the {side.name}'s tests")
+    return run_suite(bench, files=files, coverage=coverage, say=f"the {side.name}'s tests")
 
 
 def run_suite(

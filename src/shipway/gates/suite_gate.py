@@ -6,7 +6,6 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
 
 from shipway.contracts.evidence import Finding, GateEvidence, Measurement
 from shipway.domain.gates import Enforcement, Verdict
@@ -14,15 +13,16 @@ from shipway.errors import Category
 from shipway.gates import whole
 from shipway.gates.comparison import Comparison, Side
 from shipway.gates.gate import Gate
-from shipway.gates.look import FINDINGS, Doubt, Record, evidence
+from shipway.gates.look import FINDINGS, Doubt, Record, evidence, today
 from shipway.gates.parsers.reading import UnreadableReportError
 from shipway.gates.project import is_test, python_files
 from shipway.gates.runners import tests
-from shipway.gates.suite import base_suite, covered_base_suite, head_suite
+from shipway.gates.suite import base_suite, chosen_files, covered_base_suite, head_suite
 from shipway.gates.tally import decide, tally
 from shipway.gates.testing import is_own
 from shipway.gates.trees import run
 
+JUDGED = frozenset({Verdict.PASS, Verdict.FAIL})
 AGAIN = 2
 """How often a failing test is tried once more, to tell a flaky one from a broken one."""
 MANY = 20
@@ -67,6 +67,19 @@ def _judge(comparison: Comparison) -> GateEvidence:
     if seen.verdict is not Verdict.FAIL:
         return seen
     return _against(comparison, seen, reading.findings)
+
+
+def _scoped(comparison: Comparison, seen: GateEvidence) -> GateEvidence:
+    """Whether only a part was run is told with the verdict."""
+    project = comparison.head.bench.project
+    if project.stack != "python" or is_own(project.test) or seen.verdict not in JUDGED:
+        return seen
+    files = chosen_files(comparison)
+    if files is None:
+        return seen
+    counts = {**seen.counts, "modules": len(files)}
+    said = f"{seen.summary} (the suite is too large: {len(files)} modules that the change concerns)"
+    return seen.model_copy(update={"summary": said, "counts": counts})
 
 
 def _below(comparison: Comparison, seen: GateEvidence) -> GateEvidence:
@@ -136,10 +149,6 @@ def _quarantined(comparison: Comparison) -> frozenset[str]:
     return frozenset(one.test for one in comparison.policy.quarantine if one.expires >= today())
 
 
-def today() -> str:
-    return date.isoformat(datetime.now(UTC).date())
-
-
 # -- flaky tests ------------------------------------------------------------------------------
 
 
@@ -190,7 +199,11 @@ def _told(
     return seen.model_copy(update=update)
 
 
+def _whole(comparison: Comparison) -> GateEvidence:
+    return _scoped(comparison, _judge(comparison))
+
+
 TESTS = Gate(
     "tests", 2, 10.0, Enforcement.REQUIRED,
-    "all tests of the head pass, but for those that fail on the base as well", _select, _judge,
+    "all tests of the head pass, but for those that fail on the base as well", _select, _whole,
 )  # fmt: skip

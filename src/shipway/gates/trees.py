@@ -12,7 +12,7 @@ from shipway.gates.changes import Change
 from shipway.gates.comparison import Comparison
 from shipway.gates.roles import Role, Roles, having, paths, roles
 from shipway.gates.settings import settings
-from shipway.gates.suite import Suite, head_suite, run_suite
+from shipway.gates.suite import Suite, chosen_files, head_suite, run_suite
 
 TESTING = (Role.TEST, Role.SUPPORT)
 # A test that hangs on one tree only should not hold everything up for as long as a whole suite may.
@@ -116,7 +116,7 @@ def new_tests_without_cause(comparison: Comparison) -> Suite:
     known = parts(comparison)
     files = tuple(one.path for one in known.tests if not one.is_gone)
     # Data or fixtures that changed can be anybody's.
-    chosen = files if files and not known.support else None
+    chosen = files if files and not known.support else chosen_files(comparison)
     bench = comparison.candidate(comparison.head)
     return comparison.once(
         "suite:without-cause",
@@ -131,7 +131,7 @@ def old_tests(comparison: Comparison) -> Suite:
     """The base's tests on the head's source: the changed ones, or all when their ground changed."""
     known = parts(comparison)
     files = tuple(one.before for one in known.tests if one.before)
-    chosen = None if known.support or known.runner else files
+    chosen = chosen_files(comparison) if known.support or known.runner else files
     bench = comparison.candidate(comparison.head)
     return comparison.once(
         "suite:old-tests",

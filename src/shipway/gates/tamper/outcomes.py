@@ -10,8 +10,8 @@ from pathlib import Path
 from shipway.domain.states import Claim
 from shipway.gates.cases import Case, parse, plain, read
 from shipway.gates.comparison import Comparison
+from shipway.gates.look import today
 from shipway.gates.suite import PASSED, SKIPPED, XFAILED, XPASSED
-from shipway.gates.suite_gate import today
 from shipway.gates.tamper.assertions import marks, strength
 from shipway.gates.tamper.measured import BAD, Measured
 from shipway.gates.tamper.trick import Level, Trick
