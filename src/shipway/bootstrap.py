@@ -10,6 +10,7 @@ from functools import cached_property
 from shipway.config import Settings
 from shipway.config import prepare as prepare_directories
 from shipway.config.reload import Live
+from shipway.engine.admission import limits_of
 from shipway.engine.commands import Commands
 from shipway.engine.engine import Engine
 from shipway.engine.host import (
@@ -60,7 +61,13 @@ class System:
     @cached_property
     def commands(self) -> Commands:
         intake = Intake(self.settings.home, self.artifacts)
-        return Commands(self.database, self.settings.home, intake, self._engine.ensure)
+        return Commands(
+            self.database,
+            self.settings.home,
+            intake,
+            self._engine.ensure,
+            limits=limits_of(self.settings),
+        )
 
     @cached_property
     def answers(self) -> Answers:

@@ -27,7 +27,8 @@ class World:
         self.open: dict[str, e.StageQueued] = {}
         self.sent: list[e.Input] = []
         self.ordered: set[tuple[str, int]] = set()
-        decision = submit("run", pipeline, SUBMISSION, self.now)
+        held = data.draw(st.sampled_from([None, None, "waits to begin: all are busy"]))
+        decision = submit("run", pipeline, SUBMISSION, self.now, held)
         self.state = decision.state
         self._keep(decision)
 
@@ -82,7 +83,9 @@ class World:
         name = self.data.draw(st.sampled_from(sorted(self.open)))
         order = self.open[name]
         outcome = self.data.draw(
-            st.sampled_from(["ok", "ok", "transient", "no", "asks", "died", "alone", "served"])
+            st.sampled_from(
+                ["ok", "ok", "transient", "no", "asks", "died", "alone", "served", "held"]
+            )
         )
         identity = (name, order.attempt, order.token)
         match outcome:
@@ -98,6 +101,8 @@ class World:
                 given = e.Completed(*identity, "asks", asks=(ask,))
             case "alone":
                 given = e.Unserved(*identity, "no worker for work", 20.0)
+            case "held":
+                given = e.Held(*identity, "waits for room: all are busy")
             case "served":
                 given = e.Served(*identity)
             case _:
@@ -117,6 +122,7 @@ class World:
         given = self.data.draw(
             st.sampled_from(
                 [
+                    e.Admit(),
                     e.Retry("ada", "again"),
                     e.Retry("ada", "again", stage),
                     e.Rewind(stage, "ada", "look again"),
@@ -135,6 +141,7 @@ class World:
 
     def settle(self) -> None:
         """Let everything that is open succeed and every deadline pass; the run must end."""
+        self.tell(e.Admit())
         self.tell(e.Resume("ada"))
         for _ in range(400):
             if self.state.status.is_final:

@@ -18,6 +18,7 @@ from shipway.contracts.views import RunDetail
 from shipway.domain.pipeline import Dependency, InputRef, Pipeline, Stage
 from shipway.domain.retries import RetryPolicy
 from shipway.domain.states import RunStatus
+from shipway.engine.admission import limits_of
 from shipway.engine.commands import Commands
 from shipway.engine.engine import Engine
 from shipway.engine.ids import run_id
@@ -109,7 +110,14 @@ class House:
         self.engines: list[Engine] = []
         self.rested: list[str] = []
         intake = Intake(settings.home, self.artifacts)
-        self.commands = Commands(self.database, settings.home, intake, lambda: None, contracts=WORK)
+        self.commands = Commands(
+            self.database,
+            settings.home,
+            intake,
+            lambda: None,
+            contracts=WORK,
+            limits=limits_of(settings),
+        )
 
     def engine(self) -> Engine:
         engine = Engine(

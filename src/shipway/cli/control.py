@@ -286,6 +286,10 @@ def _goes_on(
     """Say what has happened already, then follow the run, or let it go on by itself."""
     from shipway.cli.follow import Wish, follow
 
+    if system.queries.status(run) is RunStatus.PAUSED:
+        _told(system, run, output, "is sent back, and still paused")
+        output.note(f"  next: shipway run resume {system.queries.run(run).summary.number}")
+        return None
     if detach:
         system.detach(run)
         _told(system, run, output, "goes on in the background")

@@ -12,6 +12,7 @@ import click
 from shipway.cli import inputs
 from shipway.cli.command import Group, Lazy, speaks
 from shipway.cli.output import Output
+from shipway.domain.limits import PRIORITIES
 from shipway.domain.states import Claim
 from shipway.errors import UsageError
 
@@ -63,6 +64,7 @@ class Wanted:
     strategy: str | None
     port: int
     accept_unimplemented: bool
+    priority: str
     answer: tuple[str, ...]
 
 
@@ -110,6 +112,12 @@ class Wanted:
     "--accept-unimplemented",
     is_flag=True,
     help="Decide now to deploy without the operations that cannot be implemented.",
+)
+@click.option(
+    "--priority",
+    type=click.Choice(list(PRIORITIES)),
+    default="normal",
+    help="What goes first when there is no room for all.",
 )
 @click.option("--answer", multiple=True, metavar="ID=VALUE", help="Answer a question beforehand.")
 @click.option("--detach", "-d", is_flag=True, help="Start it in the background and return.")
@@ -279,6 +287,7 @@ def _submission(wanted: Wanted, **fields: Any) -> Submission:
         strategy=wanted.strategy,
         port=wanted.port,
         accept_unimplemented=wanted.accept_unimplemented,
+        priority=PRIORITIES[wanted.priority],
         answers=inputs.answers(wanted.answer),
         **fields,
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from shipway.cli.lines import Field, Line, Part
 from shipway.cli.output import clean, one_line
-from shipway.cli.words import duration, left, plural, sign, since
+from shipway.cli.words import duration, left, now, plural, sign, since
 
 if TYPE_CHECKING:
     from shipway.contracts.views import AskView, GateView, RunDetail, StageView
@@ -161,8 +161,32 @@ def closing(detail: RunDetail, files: Mapping[str, Path]) -> list[Field]:
     )
     if times:
         fields.append(Field("time", [Part(times)], prose=True))
+    fields += _waits(detail)
+    fields += _effects(detail)
     fields += _stopped(detail)
     return fields
+
+
+def _waits(detail: RunDetail) -> Iterator[Field]:
+    """What it waits for, and how long at most; questions are shown by themselves, below."""
+    for wait in detail.waits:
+        if wait.kind in {"a person", "its agent"}:
+            continue  # the one is shown with its question, the other by what it does
+        where = f"{wait.stage}: " if wait.stage else ""
+        words = wait.kind if wait.kind.startswith("to ") else f"for {wait.kind}"
+        limit = left(wait.until, now())
+        yield Field(
+            "waits", [Part(f"{where}{words} ({one_line(wait.reason)}), {limit}")], prose=True
+        )
+
+
+def _effects(detail: RunDetail) -> Iterator[Field]:
+    """What a run that did not succeed has done all the same, and how to undo it."""
+    if detail.summary.status.value in {"failed", "cancelled", "quarantined", "paused"}:
+        for effect in detail.effects:
+            yield Field("done", [Part(one_line(effect.what))], prose=True)
+            if effect.undo:
+                yield Field("undo", [Part(clean(effect.undo), "bold")])
 
 
 def _made(detail: RunDetail) -> Iterator[Field]:

@@ -15,6 +15,7 @@ from typing import Literal
 from pydantic import field_validator
 
 from shipway.config.setting import Section, setting
+from shipway.domain.limits import numbers, rates
 from shipway.secrets import Secret
 
 
@@ -142,6 +143,30 @@ class Work(Section):
     max_attempts_at_once: int = setting(
         "attempts of all runs that may work at the same time", 4, ge=1, le=64, reloadable=True
     )
+    capability_limits: str = setting(
+        "attempts at the same time of single capabilities, where that is another number",
+        "",
+        expects="NAME=NUMBER pairs, with commas between",
+        example="implement=2, deploy=1",
+    )
+    capability_rates: str = setting(
+        "how many attempts of a capability may begin in a second, minute or hour",
+        "",
+        expects="NAME=NUMBER/UNIT pairs, with commas between",
+        example="implement=30/m",
+    )
+    max_runs: int = setting(
+        "runs that may be at work at the same time; who waits for a person does not count",
+        100,
+        ge=1,
+        le=10_000,
+    )
+    max_runs_per_repository: int = setting(
+        "of them for one repository; 0 for as many as there are", 0, ge=0, le=10_000
+    )
+    max_queued_runs: int = setting(
+        "runs that may wait to begin; a further one is refused", 1000, ge=0, le=100_000
+    )
     fence: Literal["strict", "degraded"] = setting(
         "strict: a fence weaker than policy is an error; degraded: it is recorded", "strict"
     )
@@ -154,6 +179,18 @@ class Work(Section):
     command_readable: str = setting(
         "directories of the hidden home that it may read, with colons between", ""
     )
+
+    @field_validator("capability_limits")
+    @classmethod
+    def _are_numbers(cls, text: str) -> str:
+        numbers(text)
+        return text
+
+    @field_validator("capability_rates")
+    @classmethod
+    def _are_rates(cls, text: str) -> str:
+        rates(text)
+        return text
 
 
 class Service(Section):

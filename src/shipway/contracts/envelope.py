@@ -16,7 +16,8 @@ class Task(Model):
 
     ``token`` fences: an outcome with a token that is not the attempt's own is recorded and
     ignored. ``traceparent`` is the W3C trace context. ``request`` is checked against the
-    contract ``capability``/``version`` on both sides.
+    contract ``capability``/``version`` on both sides. ``suspicions`` counts attempts of the stage
+    whose process died; of two tasks that wait for room the one with the higher ``priority`` begins.
     """
 
     capability: str
@@ -30,6 +31,8 @@ class Task(Model):
     traceparent: str
     deadline: Timestamp | None
     request: dict[str, JsonValue]
+    priority: int = 0
+    suspicions: int = 0
 
 
 class ErrorReport(Model):

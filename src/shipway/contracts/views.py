@@ -82,6 +82,15 @@ class StopView(Model):
     next_commands: list[str]
 
 
+class WaitView(Model):
+    """What a run waits for; ``until`` is when that ends by itself."""
+
+    kind: str
+    stage: str | None
+    reason: str
+    until: Timestamp
+
+
 class EffectView(Model):
     """Something a run has done that stopping it does not undo; ``undo`` is what to type for that."""
 
@@ -126,6 +135,7 @@ class RunDetail(Model):
     stop: StopView | None
     artifacts: list[ArtifactRef]
     effects: list[EffectView] = Field(default_factory=list)
+    waits: list[WaitView] = Field(default_factory=list)
 
 
 class EventView(Model):

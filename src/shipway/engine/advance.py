@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from shipway.contracts.registry import CONTRACTS, Contract
+from shipway.domain.limits import Limits
 from shipway.domain.run import decide
 from shipway.domain.run import events as e
 from shipway.domain.run.decide import Decision
 from shipway.domain.run.state import RunState
+from shipway.engine.admission import Admission
 from shipway.engine.begin import begin
 from shipway.engine.codec import encode
 from shipway.engine.intake import Ready
@@ -64,8 +66,10 @@ class Writer:
         now: Callable[[], float],
         committed: Callable[[list[Committed]], None],
         contracts: Mapping[str, Contract] = CONTRACTS,
+        limits: Limits = Limits(),  # noqa: B008 - frozen
     ) -> None:
         self._contracts = contracts
+        self._admission = Admission(limits)
         self._database = database
         self._now = now
         self._committed = committed
@@ -120,6 +124,13 @@ class Writer:
         future: Future[Committed] = Future()
         self._put(_Asked(ready.run, ready, None, future))
         return future
+
+    def admit(self) -> bool:
+        """Let runs begin that wait for it, as there is room; whether others have to wait; on the loop."""
+        runs, others = self.run(self._admission.next)
+        for run in runs:
+            self.tell(run, e.Admit())
+        return bool(others)
 
     def run(self, work: Callable[[Connection], Any]) -> Any:
         """Do other work on the writing connection, on the loop, in a transaction of its own."""
@@ -264,7 +275,7 @@ class Writer:
         return Committed(asked.run, decision, orders)
 
     def _begin(self, ready: Ready, page: Page) -> Committed:
-        decision = begin(self._connection, ready, page)
+        decision = begin(self._connection, ready, page, self._admission)
         self._remember(ready.run, decision.state, ready.trace)
         return Committed(ready.run, decision, page.order(ready.run, ready.trace, decision))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from shipway.domain.run import submit
 from shipway.domain.run.decide import Decision
+from shipway.engine.admission import Admission
 from shipway.engine.codec import definition_of, encode
 from shipway.engine.intake import Ready
 from shipway.engine.writing import Page
@@ -12,10 +13,14 @@ from shipway.store.database import Connection
 from shipway.store.ledger import RunRow
 
 
-def begin(connection: Connection, ready: Ready, page: Page) -> Decision:
-    """Insert the run and put its events on the page; its orders are the caller's to take."""
+def begin(connection: Connection, ready: Ready, page: Page, admission: Admission) -> Decision:
+    """Insert the run and put its events on the page; its orders are the caller's to take.
+
+    Raises OverloadError when too many runs wait already.
+    """
     pipeline = ready.pipeline
-    decision = submit(ready.run, pipeline, ready.values, page.now)
+    held = admission.hold(connection, ready.values, page.now)
+    decision = submit(ready.run, pipeline, ready.values, page.now, held)
     definition = definition_of(pipeline)
     ledger.insert_pipeline(connection, pipeline.digest, pipeline.name, pipeline.version, definition)
     state = decision.state

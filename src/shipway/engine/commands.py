@@ -15,7 +15,9 @@ from shipway.bus import Ring
 from shipway.bus.local import bells, send
 from shipway.contracts.registry import CONTRACTS, Contract
 from shipway.contracts.views import ItemResult
+from shipway.domain.limits import Limits
 from shipway.domain.states import Claim
+from shipway.engine.admission import Admission
 from shipway.engine.begin import begin
 from shipway.engine.codec import decode, encode
 from shipway.engine.detail import summary
@@ -65,6 +67,7 @@ class Submission:
     port: int = 0
     accept_unimplemented: bool = False
     answers: Mapping[str, str] = field(default_factory=dict)
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +95,10 @@ class Commands:
         wake: Callable[[], None],
         now: Callable[[], float] = time.time,
         contracts: Mapping[str, Contract] = CONTRACTS,
+        limits: Limits = Limits(),  # noqa: B008 - frozen
     ) -> None:
         self._contracts = contracts
+        self._admission = Admission(limits)
         self._database = database
         self._home = home
         self._intake = intake
@@ -128,7 +133,7 @@ class Commands:
 
     def _begin(self, connection: Connection, ready: Ready) -> None:
         page = Page(self._contracts, self._now(), handing_out=False)
-        decision = begin(connection, ready, page)
+        decision = begin(connection, ready, page, self._admission)
         page.order(ready.run, ready.trace, decision)
         page.write(connection)
         if self._once is not None:

@@ -18,9 +18,11 @@ from shipway.contracts.views import (
     RunSummary,
     StageView,
     StopView,
+    WaitView,
 )
 from shipway.domain.pipeline import Stage
 from shipway.domain.run.state import AskState, RunState, StageState
+from shipway.domain.run.waits import waits
 from shipway.domain.states import Claim, RunStatus, StageStatus
 from shipway.engine.codec import decode
 from shipway.engine.effects import effects
@@ -57,6 +59,12 @@ def detail(
         else _stop(row, state),
         artifacts=_artifacts(state),
         effects=effects(state.pipeline, history),
+        waits=[
+            WaitView(
+                kind=wait.kind, stage=wait.stage, reason=wait.reason, until=timestamp(wait.until)
+            )
+            for wait in waits(state)
+        ],
     )
 
 
@@ -332,6 +340,13 @@ def _stop(row: RunRow, state: RunState) -> StopView | None:
                     for _, ask in state.asks()
                     for option in ask.options
                 ],
+            )
+        case RunStatus.QUEUED:
+            return StopView(
+                code="QUEUED",
+                message=f"it {state.reason}",
+                hint="it begins by itself as soon as there is room",
+                next_commands=[f"shipway run watch {number}", f"shipway run cancel {number}"],
             )
         case RunStatus.PAUSED:
             return StopView(

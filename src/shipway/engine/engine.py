@@ -22,6 +22,8 @@ from shipway.config import Settings
 from shipway.contracts.registry import CONTRACTS, Contract
 from shipway.domain.run import events as e
 from shipway.domain.run.decide import Decision
+from shipway.domain.states import RunStatus
+from shipway.engine.admission import limits_of
 from shipway.engine.advance import Committed, Writer, refusal
 from shipway.engine.codec import decode, encode
 from shipway.engine.commands import COMMANDS
@@ -68,12 +70,14 @@ class Engine:
             settings, database, ArtifactStore(Places(settings.home).artifacts), now
         )
         self._owner = Ownership(Places(settings.home).lock)
-        self.writer = Writer(database, now, self._after_commit, contracts)
+        limits = limits_of(settings)
+        self.writer = Writer(database, now, self._after_commit, contracts, limits)
         self._desks = Desks(settings, artifacts, self._note)
         self._dispatch = LocalDispatch(
             registry,
             self._desks,
             self.writer.tell,
+            limits,
             self._at_once,
             contracts,
             distrust=self.writer.distrust,
@@ -82,7 +86,7 @@ class Engine:
         self._timers: Timers
         self._next_look: asyncio.TimerHandle
         self._thread = threading.Thread(target=self._run_loop, name="engine", daemon=True)
-        self._flushing = False
+        self._flushing = self._admitting = self._some_queued = False
         self._chores: set[asyncio.Task[Any]] = set()
         self._bell: socket.socket | None = None
         self._ready: Future[None] = Future()
@@ -205,9 +209,16 @@ class Engine:
         for order in orders:
             self._dispatch.hand_out(order)
         self._read_timers()
+        self._admit()
         commands: list[CommandRow] = self.writer.run(ledger.open_commands)
         for command in commands:
             await self._obey(command)
+
+    def _admit(self) -> None:
+        """A run ended or rests: another one may begin."""
+        self._admitting = False
+        if self.writer.handing_out:
+            self._some_queued = self.writer.admit()
 
     # Tidying
 
@@ -293,6 +304,12 @@ class Engine:
 
     def _follow_up(self, run: str, decision: Decision) -> None:
         self._timers.set(run, decision.state.due())
+        status = decision.state.status
+        if status is RunStatus.QUEUED:
+            self._some_queued = True
+        elif status is not RunStatus.RUNNING and self._some_queued and not self._admitting:
+            self._admitting = True
+            self._loop.call_soon(self._admit)
         at_rest = (e.RunEnded, e.RunRested)
         if self._rested and any(isinstance(event, at_rest) for event in decision.events):
             self._chore(asyncio.to_thread(self._rested, run), "report")

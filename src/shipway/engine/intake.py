@@ -155,6 +155,7 @@ class Intake:
             change=self._change(submission),
             answers=dict(submission.answers),
             port=submission.port,
+            priority=submission.priority,
         ).model_dump(mode="json")
         accept = ["accept-unimplemented"] if submission.accept_unimplemented else []
         return {**values, "accept": accept}

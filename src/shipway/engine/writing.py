@@ -130,6 +130,8 @@ class Page:
                 "traceparent": child(trace),
                 "deadline": timestamp(order.due),
                 "request": order.request,
+                **({"priority": order.priority} if order.priority else {}),
+                **({"suspicions": order.suspicions} if order.suspicions else {}),
             }
         )
         return OrderRow(run, order.stage, order.attempt, order.token, self._deliveries, task)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from shipway.domain import retries
+from shipway.domain.limits import HOLD_LIMIT_S, QUEUE_LIMIT_S
 from shipway.domain.pipeline import Pipeline, gather
 from shipway.domain.run import events as e
 from shipway.domain.run.draft import Draft
@@ -20,6 +21,7 @@ from shipway.errors import (
     RETRYABLE,
     AgentTimeoutError,
     AskExpiredError,
+    OverloadError,
     PoisonError,
     RejectedError,
 )
@@ -43,6 +45,8 @@ class Order(NamedTuple):
     due: float
     request: Mapping[str, Any]
     generation: int = 0
+    priority: int = 0
+    suspicions: int = 0
 
 
 class Decision(NamedTuple):
@@ -54,9 +58,16 @@ class Decision(NamedTuple):
     cancels: tuple[tuple[str, int], ...]
 
 
-def submit(run: str, pipeline: Pipeline, submission: Mapping[str, Any], now: float) -> Decision:
-    """The beginning of a run."""
-    first = e.RunSubmitted(pipeline.digest, now + pipeline.timeout_s)
+def submit(
+    run: str,
+    pipeline: Pipeline,
+    submission: Mapping[str, Any],
+    now: float,
+    held: str | None = None,
+) -> Decision:
+    """The beginning of a run; ``held`` says why there is no room for it now."""
+    limit = pipeline.timeout_s if held is None else QUEUE_LIMIT_S
+    first = e.RunSubmitted(pipeline.digest, now + limit, held)
     draft = Draft(begin(run, pipeline, submission, first, now), now)
     draft.events.append(first)
     settle(draft)
@@ -107,15 +118,19 @@ def _order(state: RunState, event: e.StageQueued) -> Order:
         due=event.due,
         request=gather(stage, state.values()),
         generation=0 if back is None else back.generation,
+        priority=state.submission.get("priority", 0),
+        suspicions=state.stages[event.stage].interruptions,
     )
 
 
 def _apply(draft: Draft, given: e.Input) -> None:
     match given:
-        case e.Started() | e.Completed() | e.Interrupted() | e.Unserved() | e.Served():
+        case e.Started() | e.Completed() | e.Interrupted() | e.Unserved() | e.Served() | e.Held():
             _attempt(draft, given)
         case e.Tick():
             _tick(draft)
+        case e.Admit():
+            _admit(draft)
         case e.Answer():
             _answer(draft, given)
         case e.Cancel(by, reason):
@@ -133,7 +148,7 @@ def _apply(draft: Draft, given: e.Input) -> None:
 # Attempts
 
 
-_OfAttempt = e.Started | e.Completed | e.Interrupted | e.Unserved | e.Served
+_OfAttempt = e.Started | e.Completed | e.Interrupted | e.Unserved | e.Served | e.Held
 
 
 def _attempt(draft: Draft, given: _OfAttempt) -> None:
@@ -150,6 +165,11 @@ def _attempt(draft: Draft, given: _OfAttempt) -> None:
         _interrupted(draft, given, stage)
     elif isinstance(given, e.Unserved | e.Served):
         _served(draft, given, stage)
+    elif isinstance(given, e.Held) and stage.status is StageStatus.QUEUED:
+        due = draft.now + HOLD_LIMIT_S
+        draft.emit(e.StageHeld(given.stage, given.attempt, given.reason, due))
+    elif isinstance(given, e.Held):
+        draft.ignore(what, f"the stage is {stage.status}", given.stage, given.attempt)
     else:
         _completed(draft, given)
 
@@ -175,8 +195,10 @@ def _repaired(draft: Draft, by: str, reason: str) -> None:
 
 
 def _interrupted(draft: Draft, given: e.Interrupted, stage: StageState) -> None:
-    draft.emit(e.AttemptInterrupted(given.stage, given.attempt, given.why, given.suspect))
-    if stage.interruptions + given.suspect >= MAX_INTERRUPTIONS:
+    # What was held back had not begun: it cannot be what killed the process.
+    suspect = given.suspect and not stage.held
+    draft.emit(e.AttemptInterrupted(given.stage, given.attempt, given.why, suspect))
+    if stage.interruptions + suspect >= MAX_INTERRUPTIONS:
         error = PoisonError(
             f"its process died {MAX_INTERRUPTIONS} times while it worked on this stage",
             hint="look at the end of the stage's log for what uses up memory or crashes",
@@ -248,6 +270,12 @@ def _time_out(draft: Draft, name: str, stage: StageState) -> None:
     if stage.unserved and stage.error is not None:
         _failed(draft, name, stage.attempt, stage.error)
         return
+    if stage.held:
+        error = OverloadError(
+            f"it did not begin within {HOLD_LIMIT_S / 3600:g} h: {stage.reason}"
+        ).report()
+        _failed(draft, name, stage.attempt, error)
+        return
     limit = draft.state.pipeline.stage(name).timeout_s
     error = AgentTimeoutError(
         f"it did not finish within {limit:g} s",
@@ -259,6 +287,8 @@ def _time_out(draft: Draft, name: str, stage: StageState) -> None:
 def _time_out_run(draft: Draft) -> None:
     limit = draft.state.pipeline.timeout_s
     reason = f"the pipeline's timeout of {limit:g} s is over"
+    if draft.state.status is RunStatus.QUEUED:
+        reason = f"there was no room for it within {QUEUE_LIMIT_S / 86400:g} days"
     _stop_stages(draft, reason)
     draft.emit(e.RunEnded(RunStatus.FAILED, reason))
 
@@ -326,9 +356,18 @@ def _refusal(ask: AskState) -> dict[str, Any]:
     ).report()
 
 
+def _admit(draft: Draft) -> None:
+    if draft.state.status is RunStatus.QUEUED:
+        draft.emit(e.RunAdmitted(draft.now + draft.state.pipeline.timeout_s))
+    else:
+        draft.ignore("Admit", "the run has begun already")
+
+
 def _pausing(draft: Draft, given: e.Pause | e.Resume) -> None:
     pause = isinstance(given, e.Pause)
-    if draft.state.paused is pause:
+    if draft.state.status is RunStatus.QUEUED:
+        draft.ignore(type(given).__name__, "the run has not begun yet; it can be cancelled")
+    elif draft.state.paused is pause:
         what = "paused already" if pause else "not paused"
         draft.ignore(type(given).__name__, f"the run is {what}")
     elif isinstance(given, e.Pause):

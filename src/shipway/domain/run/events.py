@@ -14,7 +14,17 @@ from shipway.domain.states import RunStatus
 
 @dataclass(frozen=True, slots=True)
 class RunSubmitted:
+    """``held`` says why it cannot begin yet; it waits for that until ``deadline``."""
+
     pipeline: str
+    deadline: float
+    held: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunAdmitted:
+    """There is room for it: it begins, and has until ``deadline``."""
+
     deadline: float
 
 
@@ -45,6 +55,16 @@ class StageStarted:
 @dataclass(frozen=True, slots=True)
 class StageUnserved:
     """Its attempt is ordered, but nobody is there who could do it; it is kept until ``due``."""
+
+    stage: str
+    attempt: int
+    reason: str
+    due: float
+
+
+@dataclass(frozen=True, slots=True)
+class StageHeld:
+    """Its attempt is ordered, but there is no room for it now; it waits until ``due``."""
 
     stage: str
     attempt: int
@@ -225,11 +245,13 @@ class InputIgnored:
 
 Event = (
     RunSubmitted
+    | RunAdmitted
     | StageReadied
     | StageQueued
     | StageStarted
     | StageUnserved
     | StageServed
+    | StageHeld
     | StagePassed
     | AttemptFailed
     | AttemptInterrupted
@@ -307,8 +329,23 @@ class Served:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """There is no room for the attempt now, for this reason."""
+
+    stage: str
+    attempt: int
+    token: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time has passed; timers that are due fire."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admit:
+    """There is room for a run that waits to begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,7 +413,9 @@ Input = (
     | Interrupted
     | Unserved
     | Served
+    | Held
     | Tick
+    | Admit
     | Answer
     | Cancel
     | Pause

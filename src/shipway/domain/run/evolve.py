@@ -22,6 +22,8 @@ def begin(
         pipeline=pipeline,
         submission=submission,
         stages={stage.id: StageState() for stage in pipeline.stages},
+        status=RunStatus.RUNNING if event.held is None else RunStatus.QUEUED,
+        reason=event.held,
         seq=1,
         created_at=at,
         deadline=event.deadline,
@@ -65,6 +67,9 @@ _OfOneStage = (
     | e.StageSkipped
     | e.StageAsked
     | e.StageCancelled
+    | e.StageUnserved
+    | e.StageServed
+    | e.StageHeld
 )
 
 
@@ -75,8 +80,8 @@ def _changes(state: RunState, event: e.Event, at: float) -> dict[str, Any]:  # n
             return {**_in_stage(state, name, event, at), "tokens": token}
         case e.StageInvalidated() | e.StageReset() | e.StageReinstated():
             return _redone(state, event)
-        case e.RunSentBack():
-            return _sent_back(state, event)
+        case e.RunAdmitted() | e.RunSentBack():
+            return _opened(state, event)
         case e.RunPaused(reason=reason):
             return {"paused": True, "status": RunStatus.PAUSED, "reason": reason, "rested_at": at}
         case e.RunResumed():
@@ -108,8 +113,10 @@ def _awake(state: RunState, at: float) -> dict[str, Any]:
     }
 
 
-def _sent_back(state: RunState, event: e.RunSentBack) -> dict[str, Any]:
-    """Open again, with another submission if it changed; paused if it rested so."""
+def _opened(state: RunState, event: e.RunAdmitted | e.RunSentBack) -> dict[str, Any]:
+    """Open, perhaps again and with another submission; paused if it rested so."""
+    if isinstance(event, e.RunAdmitted):
+        return {"status": RunStatus.RUNNING, "reason": None, "deadline": event.deadline}
     paused = state.paused and not state.status.is_final
     changes = dict(event.changes)
     answers = {**state.answers, **changes.pop("answers", {})}
@@ -184,8 +191,15 @@ def _stage(stage: StageState, event: e.Event, at: float) -> StageState:  # noqa:
             )
         case e.StageStarted(_, _, due):
             error = None if stage.unserved else stage.error
-            return changed(stage, status=StageStatus.RUNNING, started_at=at, due=due, error=error)
-        case e.StageUnserved() | e.StageServed():
+            return changed(
+                stage,
+                status=StageStatus.RUNNING,
+                started_at=at,
+                due=due,
+                error=error,
+                reason=None,
+            )
+        case e.StageUnserved() | e.StageServed() | e.StageHeld():
             return _attended(stage, event)
         case e.StagePassed(_, _, result, started_at):
             began = stage.started_at if started_at is None else started_at
@@ -209,27 +223,32 @@ def _stage(stage: StageState, event: e.Event, at: float) -> StageState:  # noqa:
                 due=None,
                 interruptions=stage.interruptions + suspect,
             )
-        case e.StageSkipped(_, reason, unneeded):
-            return changed(
-                stage,
-                status=StageStatus.SKIPPED,
-                reason=reason,
-                unneeded=unneeded,
-                ended_at=at,
-                due=None,
-            )
+        case e.StageSkipped() | e.StageCancelled():
+            return _over(stage, event, at)
         case e.StageAsked(_, asks):
             return _asked(stage, asks)
-        case e.StageCancelled(_, _, reason):
-            return changed(
-                stage, status=StageStatus.CANCELLED, reason=reason, ended_at=at, due=None
-            )
         case _:
             raise ValueError(f"{type(event).__name__} is no event of a stage")
 
 
-def _attended(stage: StageState, event: e.StageUnserved | e.StageServed) -> StageState:
-    """Whether anybody is there who could do the attempt that is ordered."""
+def _over(stage: StageState, event: e.StageSkipped | e.StageCancelled, at: float) -> StageState:
+    skipped = isinstance(event, e.StageSkipped)
+    return changed(
+        stage,
+        status=StageStatus.SKIPPED if skipped else StageStatus.CANCELLED,
+        reason=event.reason,
+        unneeded=isinstance(event, e.StageSkipped) and event.unneeded,
+        ended_at=at,
+        due=None,
+    )
+
+
+def _attended(
+    stage: StageState, event: e.StageUnserved | e.StageServed | e.StageHeld
+) -> StageState:
+    """Whether anybody is there who could do the attempt that is ordered, and has room for it."""
+    if isinstance(event, e.StageHeld):
+        return changed(stage, reason=event.reason, due=event.due)
     if isinstance(event, e.StageServed):
         return changed(stage, status=StageStatus.QUEUED, reason=None, error=None, due=event.due)
     error = NoWorkerError(

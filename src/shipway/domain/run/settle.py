@@ -23,7 +23,7 @@ _ENDLESS = EndlessError(
 
 def settle(draft: Draft) -> None:
     """Let every stage that can move do so, then end the run or say why it rests."""
-    if draft.state.status.is_final:
+    if draft.state.status.is_final or draft.state.status is RunStatus.QUEUED:
         return
     if not draft.state.paused:
         while _move_one_round(draft):

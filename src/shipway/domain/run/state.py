@@ -94,6 +94,11 @@ class StageState:
         return self.status is _WAITING and (self.error or {}).get("code") == NoWorkerError.code
 
     @property
+    def held(self) -> bool:
+        """Whether its order waits for room."""
+        return self.status is _QUEUED and self.reason is not None
+
+    @property
     def open_asks(self) -> tuple[AskState, ...]:
         if self.status is not StageStatus.WAITING:
             return ()

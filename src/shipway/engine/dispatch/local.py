@@ -18,19 +18,22 @@ from shipway.agents.agent import Agent, Asks, Desk, Failed
 from shipway.agents.registry import Registry
 from shipway.contracts.envelope import Question, Task, report_of
 from shipway.contracts.registry import CONTRACTS, Contract
+from shipway.domain.limits import Limits
 from shipway.domain.run import AskState
 from shipway.domain.run import events as e
 from shipway.engine.check import check_request, check_result
 from shipway.engine.codec import encode
 from shipway.engine.desks import Desks
 from shipway.engine.dispatch.announcing import Announcer
-from shipway.engine.dispatch.room import Room
+from shipway.engine.dispatch.room import Lane, Room
 from shipway.errors import AgentCrashedError, CorruptRunError, ShipwayError
 from shipway.store.ledger import OrderRow
 from shipway.telemetry.logs import bound
 
 #: A task that takes longer is announced as running; a shorter one is only reported when done.
 ANNOUNCE_AFTER = 0.05
+#: An order that has no room for longer is recorded as held back, with the reason.
+RECORD_AFTER = 0.5
 
 Tell = Callable[[str, e.Input, bytes | None], None]
 
@@ -52,6 +55,7 @@ class LocalDispatch:
         registry: Registry,
         desks: Desks,
         tell: Tell,
+        limits: Limits,
         at_once: Callable[[], int],
         contracts: Mapping[str, Contract] = CONTRACTS,
         *,
@@ -62,8 +66,7 @@ class LocalDispatch:
         self._registry = registry
         self._desks = desks
         self._tell = tell
-        self._at_once = at_once
-        self._rooms: dict[str, Room] = {}
+        self._room = Room(limits, at_once, time.monotonic)
         self._attempts: dict[tuple[str, str, int], _Attempt] = {}
         self._pool = ThreadPoolExecutor(max_workers=64, thread_name_prefix="agent")
         self._announcer = Announcer(ANNOUNCE_AFTER, self._is_in_hand, self._announce)
@@ -135,16 +138,32 @@ class LocalDispatch:
             why = f"the order of {order.stage}, attempt {order.attempt}, cannot be read"
             self._distrust(order.run, CorruptRunError(why))
             return
-        room = self._rooms.get(task.capability)
-        if room is None:
-            room = self._rooms[task.capability] = Room(self._at_once)
-        async with room:
+        lanes = self._room.lanes(task)
+        await self._let_in(order, task, lanes)
+        try:
             began = time.time()
             self._announcer.began(order)
             given = await self._outcome(task, cancel, began)
+        finally:
+            self._room.leave(lanes)
         if time.time() - began > ANNOUNCE_AFTER:  # long enough for people to have seen it running
             self._note(task, given, time.time() - began)
         self._tell(order.run, given, encode({"status": given.status, "error": given.error}))
+
+    async def _let_in(self, order: OrderRow, task: Task, lanes: tuple[Lane, ...]) -> None:
+        """Wait for room; a wait that a person would notice is recorded with its reason."""
+        alarm: list[asyncio.TimerHandle] = []
+
+        def held(reason: str) -> None:
+            given = e.Held(order.stage, order.attempt, order.token, reason)
+            loop = asyncio.get_running_loop()
+            alarm.append(loop.call_later(RECORD_AFTER, self._tell, order.run, given, None))
+
+        try:
+            await self._room.enter(task, lanes, held)
+        finally:
+            for one in alarm:
+                one.cancel()
 
     def _note(self, task: Task, given: e.Completed, seconds: float) -> None:
         code = given.error["code"] if given.error else None

@@ -1,50 +1,176 @@
-"""Room for so many at once, where how many may change while some wait."""
+"""Lets orders in as far as there is room: by capability, rate, branch and suspicion; the rest waits."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+import heapq
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from shipway.contracts.envelope import Task
+from shipway.domain.limits import Limits
+
+#: An order whose process died so often works alone with others of its kind, so that what is
+#: poison cannot take the innocent with it.
+SUSPECT_AFTER = 2
+
+
+class Lane(NamedTuple):
+    """Something of which only so much may go on at once, and what is said when it is full.
+
+    ``limit`` None: as many as the engine allows any capability at the moment.
+    """
+
+    name: str
+    limit: int | None
+    reason: str
+
+
+@dataclass(order=True, slots=True)
+class _Waiting:
+    """Sorted: the higher priority first, then the older run."""
+
+    place: tuple[int, str, str, int]
+    capability: str = field(compare=False)
+    lanes: tuple[Lane, ...] = field(compare=False)
+    let_in: asyncio.Future[None] = field(compare=False)
 
 
 class Room:
-    """``async with room``: waits while ``limit()`` are inside; first come, first in.
+    """Lives on one event loop, in memory only: after a restart the orders of the database come anew.
 
-    A limit that was raised is noticed when somebody leaves, and whoever waits waits for somebody.
+    An order that waits stands in the line of one lane that is full; when that has room again, it
+    is let in, or stands in the line of the next lane that is full for it. ``at_once`` is asked
+    each time: a limit that was raised is noticed when somebody leaves.
     """
 
-    __slots__ = ("_inside", "_limit", "_waiting")
+    def __init__(
+        self, limits: Limits, at_once: Callable[[], int], clock: Callable[[], float]
+    ) -> None:
+        self._limits = limits
+        self._at_once = at_once
+        self._clock = clock
+        self._inside: dict[str, int] = {}
+        self._lines: dict[str, list[_Waiting]] = {}
+        #: When the next order of a capability with a rate would come if all came evenly.
+        self._next: dict[str, float] = {}
+        self._alarms: dict[str, asyncio.TimerHandle] = {}
 
-    def __init__(self, limit: Callable[[], int]) -> None:
-        self._limit = limit
-        self._inside = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+    def lanes(self, task: Task) -> tuple[Lane, ...]:
+        """What a task needs room in."""
+        capability = task.capability
+        own = self._limits.capabilities.get(capability)
+        many = self._most(own)
+        working = Lane(
+            capability, own, f"waits for room: {many} {capability} attempts work at once"
+        )
+        if capability != "integrate" and task.suspicions < SUSPECT_AFTER:
+            return (working,)
+        return (working, *_special(task))
 
-    async def __aenter__(self) -> None:
-        if not self._waiting and self._inside < self._most():
-            self._inside += 1
+    async def enter(self, task: Task, lanes: tuple[Lane, ...], held: Callable[[str], None]) -> None:
+        """Wait until there is room in every lane; ``held`` hears why if there is none now."""
+        blocked = self._blocked(task.capability, lanes)
+        if blocked is None:
+            self._take(task.capability, lanes)
             return
-        turn = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+        let_in = asyncio.get_running_loop().create_future()
+        place = (-task.priority, task.run, task.stage, task.attempt)
+        self._stand(blocked, _Waiting(place, task.capability, lanes, let_in))
+        held(blocked.reason)
         try:
-            await turn
+            await let_in
         except asyncio.CancelledError:
-            if turn.cancelled():
-                self._waiting.remove(turn)
-            else:
-                self._leave()  # it was let in just when it was called off
+            if let_in.done() and not let_in.cancelled():
+                self.leave(lanes)  # it was let in and called off in the same moment
             raise
 
-    async def __aexit__(self, *_: object) -> None:
-        self._leave()
+    def leave(self, lanes: tuple[Lane, ...]) -> None:
+        """Make room, and let in who waits for it."""
+        for lane in lanes:
+            self._inside[lane.name] -= 1
+        for lane in lanes:
+            self._let_in(lane.name)
 
-    def _most(self) -> int:
-        return max(1, self._limit())
+    def _take(self, capability: str, lanes: tuple[Lane, ...]) -> None:
+        for lane in lanes:
+            self._inside[lane.name] = self._inside.get(lane.name, 0) + 1
+        rate = self._limits.rates.get(capability)
+        if rate is not None:
+            step = rate.seconds / rate.count
+            self._next[capability] = max(self._earliest(capability), self._clock()) + step
 
-    def _leave(self) -> None:
-        self._inside -= 1
-        while self._waiting and self._inside < self._most():
-            turn = self._waiting.popleft()
-            if not turn.done():
-                self._inside += 1
-                turn.set_result(None)
+    def _blocked(self, capability: str, lanes: tuple[Lane, ...]) -> Lane | None:
+        """The first lane that is full for it; a rate that is used up is one, too."""
+        for lane in lanes:
+            if self._inside.get(lane.name, 0) >= self._most(lane.limit):
+                return lane
+        rate = self._limits.rates.get(capability)
+        if rate is None or self._wait(capability) <= 0:
+            return None
+        return Lane(
+            f"rate {capability}", 0, f"waits its turn: {rate} {capability} attempts may begin"
+        )
+
+    def _most(self, limit: int | None) -> int:
+        return max(1, self._at_once()) if limit is None else limit
+
+    def _earliest(self, capability: str) -> float:
+        """After a start the whole count is taken for used: a restart must not double a rate."""
+        if capability not in self._next:
+            self._next[capability] = self._clock() + self._limits.rates[capability].seconds
+        return self._next[capability]
+
+    def _wait(self, capability: str) -> float:
+        """Seconds until the rate lets another one begin."""
+        rate = self._limits.rates[capability]
+        burst = rate.seconds - rate.seconds / rate.count
+        return self._earliest(capability) - burst - self._clock()
+
+    def _stand(self, lane: Lane, waiting: _Waiting) -> None:
+        heapq.heappush(self._lines.setdefault(lane.name, []), waiting)
+        if lane.limit == 0 and lane.name not in self._alarms:
+            self._set_alarm(lane.name, waiting.capability)
+
+    def _set_alarm(self, name: str, capability: str) -> None:
+        def fire() -> None:
+            self._alarms.pop(name, None)
+            self._let_in(name)
+            if self._lines.get(name):
+                self._set_alarm(name, capability)
+
+        after = max(0.0, self._wait(capability))
+        self._alarms[name] = asyncio.get_running_loop().call_later(after, fire)
+
+    def _let_in(self, name: str) -> None:
+        """From the line of one lane, as many as have room everywhere."""
+        line = self._lines.get(name)
+        while line:
+            first = line[0]
+            if first.let_in.done():
+                heapq.heappop(line)
+                continue
+            blocked = self._blocked(first.capability, first.lanes)
+            if blocked is not None and blocked.name == name:
+                return
+            heapq.heappop(line)
+            if blocked is not None:
+                self._stand(blocked, first)
+                continue
+            self._take(first.capability, first.lanes)
+            first.let_in.set_result(None)
+        self._lines.pop(name, None)
+
+
+def _special(task: Task) -> list[Lane]:
+    lanes = []
+    if task.capability == "integrate":
+        where = (str(task.request.get("repository")), str(task.request.get("target")))
+        lanes.append(
+            Lane(f"branch {where}", 1, f"waits for another run that is merged into {where[1]}")
+        )
+    if task.suspicions >= SUSPECT_AFTER:
+        why = "waits its turn: its process died before, so it works alone"
+        lanes.append(Lane("suspect", 1, why))
+    return lanes

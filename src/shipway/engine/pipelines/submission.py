@@ -24,6 +24,7 @@ class RunValues(Model):
     change: ChangeSource | None = None
     answers: dict[str, str] = Field(default_factory=dict)
     port: int = 0
+    priority: int = 0
 
 
 class SpecificationValues(RunValues):

@@ -1,0 +1,99 @@
+"""Which runs may begin: so many at work in all and for each repository, so many more in the queue."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from shipway.config import Settings
+from shipway.domain.limits import Limits, numbers, rates
+from shipway.domain.states import RunStatus
+from shipway.engine.codec import decode
+from shipway.errors import OverloadError
+from shipway.store import waiting
+from shipway.store.database import Connection
+
+
+def limits_of(settings: Settings) -> Limits:
+    """The limits that the settings set."""
+    return Limits(
+        capabilities=numbers(settings.capability_limits),
+        rates=rates(settings.capability_rates),
+        runs=settings.max_runs,
+        runs_per_repository=settings.max_runs_per_repository,
+        queue=settings.max_queued_runs,
+    )
+
+
+_SOONEST, _LATEST = 1, 600
+
+
+class Admission:
+    """Asks the database each time, so that any number of processes agree.
+
+    A run that waits for a person is not at work: it takes no room, and goes on at once when it
+    is answered.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+
+    def hold(self, connection: Connection, submission: Mapping[str, Any], now: float) -> str | None:
+        """Why a new run cannot begin yet; None if it can. Raises OverloadError if the queue is full."""
+        working, queued = waiting.counts(connection)
+        reason = None
+        if queued:
+            reason = f"waits to begin behind {queued} other{'s' if queued > 1 else ''}"
+        elif working >= self._limits.runs:
+            reason = f"waits to begin: {working} of {self._limits.runs} runs are at work"
+        elif self._limits.runs_per_repository:
+            repository = submission.get("repository")
+            busy = _repositories(waiting.submissions(connection, RunStatus.RUNNING))[repository]
+            if busy >= self._limits.runs_per_repository:
+                reason = f"waits to begin: {busy} at work on its repository already"
+        if reason is not None and queued >= self._limits.queue:
+            raise self._full(connection, queued, now)
+        return reason
+
+    def next(self, connection: Connection) -> tuple[list[str], bool]:
+        """The runs that may begin now, and whether others still have to wait.
+
+        The higher priority goes first, then the older run.
+        """
+        working, queued = waiting.counts(connection)
+        room = self._limits.runs - working
+        if not queued or room <= 0:
+            return [], queued > 0
+        busy: Counter[Any] = Counter()
+        if self._limits.runs_per_repository:
+            busy = _repositories(waiting.submissions(connection, RunStatus.RUNNING))
+        found: list[str] = []
+        for run, repository in _in_line(waiting.submissions(connection, RunStatus.QUEUED)):
+            if len(found) == room:
+                break
+            if busy[repository] < (self._limits.runs_per_repository or math.inf):
+                busy[repository] += 1
+                found.append(run)
+        return found, queued > len(found)
+
+    def _full(self, connection: Connection, queued: int, now: float) -> OverloadError:
+        pace = waiting.pace(connection, now)
+        after = _LATEST if pace is None else round(min(max(pace, _SOONEST), _LATEST))
+        return OverloadError(
+            f"{queued} runs wait to begin already, and no more may",
+            hint=f"try again in about {after} s, or raise SHIPWAY_MAX_QUEUED_RUNS",
+            retry_after=after,
+        )
+
+
+def _repositories(found: list[tuple[str, bytes]]) -> Counter[Any]:
+    return Counter(decode(submission).get("repository") for _, submission in found)
+
+
+def _in_line(found: list[tuple[str, bytes]]) -> list[tuple[str, Any]]:
+    """Runs with their repositories; the list comes with the oldest first."""
+    read = [(run, decode(submission)) for run, submission in found]
+    read.sort(key=lambda one: -one[1].get("priority", 0))
+    return [(run, submission.get("repository")) for run, submission in read]
