@@ -60,9 +60,11 @@ def wait_for(happened: Callable[[], bool], within: float = 15.0) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize(
-    "stage", ["plan", "scaffold", "implement", "validate", "integrate", "deploy"]
-)
+STAGES = ("plan", "scaffold", "implement", "validate", "integrate", "deploy")
+PLACES = [("sqlite", stage) for stage in STAGES] + [("postgresql", "plan"), ("postgresql", "e2e")]
+
+
+@pytest.mark.parametrize(("database_settings", "stage"), PLACES, indirect=["database_settings"])
 def test_killed_during_a_stage_the_run_goes_on_from_there(
     house: House, book: Path, stage: str
 ) -> None:

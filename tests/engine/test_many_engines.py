@@ -198,6 +198,35 @@ def test_an_input_survives_a_line_that_is_cut(settings_there, word: bytes, when)
     house.close()
 
 
+def test_a_migration_on_a_live_system_lets_engines_wait_and_lose_nothing(settings_there) -> None:
+    """The tables are held for longer than an engine waits for them, as a long migration would."""
+    house, chance = House(settings_there), random.Random(11)
+    held, change = threading.Event(), threading.Event()
+
+    def migrate() -> None:
+        with house.database.writing() as connection:
+            connection.execute("ALTER TABLE runs ADD COLUMN later TEXT")
+            connection.execute("CREATE INDEX later ON events (at)")
+            held.set()
+            change.wait(1.5)
+
+    with engines(settings_there, 2) as writers:
+        runs = [submit(chance.choice(writers).writer, house).result(30).run for _ in range(6)]
+        orders = open_orders(house)
+        thread = threading.Thread(target=migrate)
+        thread.start()
+        assert held.wait(10)
+        asked = [writers[0].writer.ask(order.run, done(order)) for order in orders]
+        with pytest.raises(TimeoutError):
+            asked[0].result(0.3)
+        thread.join(30)
+        for future in asked:
+            assert future.result(30).decision is not None
+        finish(house, writers, runs, chance)
+    assert_one_history(house, runs)
+    house.close()
+
+
 def test_a_server_that_refuses_for_a_while_costs_time_and_nothing_else(home: Path) -> None:
     with Postgres() as server:
         settings = load_settings(home=home, database_url=Secret(server.create()))
