@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 
+from shipway.agents.registry import Registry as AgentRegistry
 from shipway.config import Settings
 from shipway.config import prepare as prepare_directories
 from shipway.config.reload import Live
@@ -28,7 +29,8 @@ from shipway.engine.once import Answers
 from shipway.engine.places import Places
 from shipway.engine.queries import Queries
 from shipway.engine.record import Reporter
-from shipway.flags.opening import flags_of
+from shipway.flags.editing import Switchboard
+from shipway.flags.opening import flags_of, keeping
 from shipway.health import standard
 from shipway.health.check import Status
 from shipway.health.ground import Check, CheckResult, doctor_checks
@@ -68,6 +70,16 @@ class System:
             self._engine.ensure,
             limits=limits_of(self.settings),
         )
+
+    @cached_property
+    def board(self) -> Switchboard:
+        return Switchboard(keeping(self.settings, self.database))
+
+    @cached_property
+    def agents(self) -> AgentRegistry:
+        from shipway.agents.wiring import registry
+
+        return registry(self.settings)
 
     @cached_property
     def answers(self) -> Answers:

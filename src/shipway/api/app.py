@@ -10,7 +10,18 @@ from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 
 from shipway import __version__
-from shipway.api import about, asks, events, letters, pipelines, releases, runs, uploads
+from shipway.api import (
+    about,
+    asks,
+    events,
+    flags,
+    installation,
+    letters,
+    pipelines,
+    releases,
+    runs,
+    uploads,
+)
 from shipway.api.backend import Backend, asked_of
 from shipway.api.problems import (
     STATUSES,
@@ -30,7 +41,7 @@ from shipway.telemetry.failures import MEDIA_TYPE
 OPEN = frozenset({"/health", "/health/ready", "/openapi.json"})
 """What is answered without a token."""
 
-_ROUTERS = (about, runs, events, uploads, asks, letters, pipelines, releases)
+_ROUTERS = (about, runs, events, uploads, asks, letters, pipelines, releases, flags, installation)
 
 
 def make_app(backend: Backend) -> FastAPI:

@@ -172,9 +172,16 @@ def cancel(ref: Ref, here: Here, caller: Caller, doing: Doing, why: Reason = Non
     summary="Start no further stage of a run",
     responses=problems(404, 409),
 )
-def pause(ref: Ref, here: Here, caller: Caller, doing: Doing, why: Reason = None) -> RunSummary:
+def pause(
+    ref: Ref,
+    here: Here,
+    caller: Caller,
+    doing: Doing,
+    why: Annotated[wire.Paused | None, Body()] = None,
+) -> RunSummary:
     run = here.system.queries.resolve(ref)
-    doing.pause(run, by=caller, reason=_said(why, "paused"))
+    grace = 0.0 if why is None else why.grace
+    doing.pause(run, by=caller, reason=_said(why, "paused"), grace=grace)
     return here.system.queries.summary(run)
 
 

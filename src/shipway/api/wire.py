@@ -100,6 +100,12 @@ class Because(Model):
     reason: Remark = ""
 
 
+class Paused(Because):
+    """``grace``: seconds that what is in hand has to finish before it is handed back."""
+
+    grace: Annotated[float, Field(ge=0, le=3_600)] = 0.0
+
+
 class Again(Because):
     """From which stage on; without one, what failed or was cancelled."""
 
@@ -138,6 +144,9 @@ class LetterQuestion(Question):
 
     state: Literal["dead", "replayed", "discarded", "any"] = "dead"
     code: Annotated[str, StringConstraints(pattern=r"^[A-Z_]{1,40}$")] | None = None
+    run: Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z]{1,40}$")] | None = None
+    stage: Name | None = None
+    capability: Name | None = None
     after: Annotated[Count, Field(ge=0)] = 0
     limit: Annotated[Count, Field(ge=1, le=500)] = 100
 

@@ -16,7 +16,7 @@ from shipway.cli.words import now
 from shipway.errors import ConflictError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
-    from shipway.bootstrap import System
+    from shipway.cli.seam import Session
     from shipway.contracts.views import AskView, RunDetail
 
 ask_reference = click.argument(
@@ -108,7 +108,7 @@ def answer(output: Output, ref: str, value: str) -> None:
         _goes_on(system, detail, ask, value, output)
 
 
-def _goes_on(system: System, detail: RunDetail, ask: AskView, reply: str, output: Output) -> None:
+def _goes_on(system: Session, detail: RunDetail, ask: AskView, reply: str, output: Output) -> None:
     from shipway.cli import runtext
 
     run, number = detail.summary.id, detail.summary.number
@@ -131,7 +131,7 @@ def _no_option(ask: AskView, given: str) -> UsageError:
     )
 
 
-def _asked(system: System, ref: str, kind: str) -> tuple[RunDetail, AskView]:
+def _asked(system: Session, ref: str, kind: str) -> tuple[RunDetail, AskView]:
     """The ask that a person means; raises when there is none, or more than one to choose from."""
     from shipway.cli.runs import found
     from shipway.cli.runtext import open_asks

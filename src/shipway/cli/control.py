@@ -17,7 +17,7 @@ from shipway.domain.states import Claim, RunStatus
 from shipway.errors import ConflictError, UsageError
 
 if TYPE_CHECKING:
-    from shipway.bootstrap import System
+    from shipway.cli.seam import Session
     from shipway.engine.commands import Changes
 
 _why = click.option("--message", "-m", metavar="WHY", default="", help="Why; it is kept.")
@@ -281,7 +281,12 @@ def _known_stage(stage: str | None, stages: list[str]) -> None:
 
 
 def _goes_on(
-    system: System, run: str, output: Output, *, detach: bool, wish: tuple[float | None, bool, bool]
+    system: Session,
+    run: str,
+    output: Output,
+    *,
+    detach: bool,
+    wish: tuple[float | None, bool, bool],
 ) -> int | None:
     """Say what has happened already, then follow the run, or let it go on by itself."""
     from shipway.cli.follow import Wish, follow
@@ -298,7 +303,7 @@ def _goes_on(
     return follow(system, run, output, Wish(*wish))
 
 
-def _open_run(system: System, ref: str) -> str:
+def _open_run(system: Session, ref: str) -> str:
     """The id of a run that has not ended; raises ConflictError for one that has."""
     summary = found(system, ref).summary
     if summary.status.is_final:
@@ -309,7 +314,7 @@ def _open_run(system: System, ref: str) -> str:
     return summary.id
 
 
-def _told(system: System, run: str, output: Output, words: str) -> None:
+def _told(system: Session, run: str, output: Output, words: str) -> None:
     from shipway.cli import runtext
 
     detail = system.queries.run(run)
@@ -320,7 +325,7 @@ def _told(system: System, run: str, output: Output, words: str) -> None:
     _effects(system, run, output)
 
 
-def _effects(system: System, run: str, output: Output) -> None:
+def _effects(system: Session, run: str, output: Output) -> None:
     """What the run did before and is not undone by this."""
     effects = system.queries.run(run).effects
     if effects:

@@ -16,7 +16,7 @@ from shipway.cli.words import ago, now, plural
 from shipway.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from shipway.bootstrap import System
+    from shipway.cli.seam import Session
     from shipway.contracts.views import DeadLetterDetail, DeadLetterView, ItemResult
     from shipway.store.dead import Which
 
@@ -83,7 +83,7 @@ def list_(output: Output, state: str, limit: int, **which: str | None) -> None:
         output.note("no dead letters")
 
 
-def _which(system: System, state: str, given: dict[str, str | None]) -> Which:
+def _which(system: Session, state: str, given: dict[str, str | None]) -> Which:
     from shipway.store.dead import Which
 
     run = given["run"]
@@ -227,7 +227,7 @@ def discard(
 
 
 def _chosen(
-    system: System, numbers: tuple[int, ...], *, every: bool, which: dict[str, str | None]
+    system: Session, numbers: tuple[int, ...], *, every: bool, which: dict[str, str | None]
 ) -> list[int]:
     if every and numbers:
         raise UsageError("--all and numbers do not go together", hint="give one of them")

@@ -20,13 +20,12 @@ from shipway.errors import ExitCode, ShipwayError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from shipway.bootstrap import System
     from shipway.cli.lines import Line
     from shipway.cli.output import Output
     from shipway.cli.progress import Progress
     from shipway.cli.render import Screen
+    from shipway.cli.seam import Session, Watching
     from shipway.contracts.views import RunDetail
-    from shipway.engine.host import Host
 
 _LOOK_AGAIN = 0.3
 
@@ -44,7 +43,7 @@ class Wish:
     carry: bool = True
 
 
-def follow(system: System, run: str, output: Output, wish: Wish) -> int:
+def follow(system: Session, run: str, output: Output, wish: Wish) -> int:
     """Watch the run until it ends or rests, say how it ended, and return the exit code for it."""
     from shipway.cli.progress import progress_for
     from shipway.cli.render import Screen
@@ -66,7 +65,7 @@ def follow(system: System, run: str, output: Output, wish: Wish) -> int:
 
 
 def _waited(
-    system: System, host: Host, run: str, progress: Progress, wish: Wish
+    system: Session, host: Watching, run: str, progress: Progress, wish: Wish
 ) -> RunDetail | None:
     """Until it is over, or rests; with ``--wait`` also through its questions. None: time is up."""
     end = None if wish.timeout is None else time.monotonic() + wish.timeout
@@ -83,7 +82,7 @@ def _waited(
             return None
 
 
-def _answered(system: System, run: str, end: float | None) -> bool:
+def _answered(system: Session, run: str, end: float | None) -> bool:
     """Wait until the run no longer rests; False when the time is up first."""
     while system.queries.status(run).value in {"waiting", "paused"}:
         if end is not None and time.monotonic() >= end:
@@ -105,7 +104,7 @@ def exit_code(detail: RunDetail) -> int:
             return ExitCode.STILL_GOING
 
 
-def conclude(system: System, detail: RunDetail, output: Output, screen: Screen) -> None:
+def conclude(system: Session, detail: RunDetail, output: Output, screen: Screen) -> None:
     """The last words on a run: the JSON document, or the summary for people."""
     if output.json:
         output.emit(runtext.as_json(detail))
@@ -118,7 +117,7 @@ def conclude(system: System, detail: RunDetail, output: Output, screen: Screen) 
         screen.fields(runtext.ask_fields(ask, detail.summary.number, now()))
 
 
-def report_files(system: System, detail: RunDetail) -> dict[str, Path]:
+def report_files(system: Session, detail: RunDetail) -> dict[str, Path]:
     """Where the report and the evidence of a run are, as far as they are written."""
     from shipway.engine.places import Places
 
@@ -127,7 +126,7 @@ def report_files(system: System, detail: RunDetail) -> dict[str, Path]:
     return {name: path for name, path in paths.items() if path.is_file()}
 
 
-def _still_going(system: System, run: str, output: Output, screen: Screen) -> int:
+def _still_going(system: Session, run: str, output: Output, screen: Screen) -> int:
     system.detach(run)
     detail = system.queries.run(run)
     number = detail.summary.number
@@ -141,7 +140,7 @@ def _still_going(system: System, run: str, output: Output, screen: Screen) -> in
     return ExitCode.STILL_GOING
 
 
-def _stopped(system: System, host: Host, run: str, stop: BaseException, *, carry: bool) -> int:
+def _stopped(system: Session, host: Watching, run: str, stop: BaseException, *, carry: bool) -> int:
     """Stop the run in good order; a second Ctrl-C ends us at once, which loses nothing."""
     code = ExitCode.TERMINATED if isinstance(stop, Terminated) else ExitCode.INTERRUPTED
     _on_signal(lambda: _leave(code))

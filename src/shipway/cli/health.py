@@ -15,7 +15,7 @@ from shipway.cli import runtext
 from shipway.cli.command import Command, speaks
 from shipway.cli.lines import Line, Part
 from shipway.cli.output import Output, one_line, write
-from shipway.cli.session import opened
+from shipway.cli.session import opened_here
 from shipway.errors import ExitCode
 from shipway.health.monitor import Monitor
 
@@ -44,7 +44,7 @@ def _monitor(output: Output) -> Iterator[Monitor]:
     from shipway import __version__
     from shipway.bootstrap import health_of
 
-    with opened(output, progress=False) as system:
+    with opened_here(output, progress=False) as system:
         yield Monitor(health_of(system), __version__)
 
 

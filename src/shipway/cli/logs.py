@@ -18,7 +18,7 @@ from shipway.cli.words import clock
 from shipway.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
-    from shipway.bootstrap import System
+    from shipway.cli.seam import Session
     from shipway.contracts.views import RunDetail, StageView
 
 _FOLLOW_SECONDS = 0.3
@@ -70,7 +70,7 @@ def logs(
 
 
 def _logs(
-    system: System, detail: RunDetail, name: str | None, attempt: int | None
+    system: Session, detail: RunDetail, name: str | None, attempt: int | None
 ) -> list[dict[str, Any]]:
     """One log of each stage that has one; a stage that was asked for by name must have one."""
     run = detail.summary.id
@@ -85,7 +85,7 @@ def _logs(
     return logs
 
 
-def _log(system: System, run: str, stage: StageView, attempt: int | None) -> dict[str, Any]:
+def _log(system: Session, run: str, stage: StageView, attempt: int | None) -> dict[str, Any]:
     number = attempt or stage.attempt
     data = system.queries.log(run, stage.id, number)
     return {"run": run, "stage": stage.id, "attempt": number, "log": data}
@@ -103,7 +103,7 @@ def _stage(detail: RunDetail, name: str) -> StageView:
     )
 
 
-def _follow(system: System, run: str, name: str, attempt: int | None, *, raw: bool) -> None:
+def _follow(system: Session, run: str, name: str, attempt: int | None, *, raw: bool) -> None:
     seen, current = 0, 0
     while True:
         detail = system.queries.run(run)

@@ -18,7 +18,7 @@ from shipway.domain.states import RunStatus
 from shipway.errors import NotFoundError
 
 if TYPE_CHECKING:
-    from shipway.bootstrap import System
+    from shipway.cli.seam import Session
     from shipway.contracts.views import RunDetail, RunSummary
 
 reference = click.argument(
@@ -60,7 +60,7 @@ def list_(output: Output, state: tuple[str, ...], limit: int) -> None:
         output.note('no runs\n  next: shipway run --spec api.yaml, or see "shipway run --help"')
 
 
-def _newest(system: System, states: list[RunStatus], limit: int) -> list[RunSummary]:
+def _newest(system: Session, states: list[RunStatus], limit: int) -> list[RunSummary]:
     wanted: list[RunStatus | None] = [*states] or [None]
     runs = [run for state in wanted for run in system.queries.runs(limit=limit, status=state)]
     return sorted(runs, key=lambda run: run.number, reverse=True)[:limit]
@@ -103,7 +103,7 @@ def view(output: Output, ref: str) -> None:
         show(system, found(system, ref), output)
 
 
-def show(system: System, detail: RunDetail, output: Output) -> None:
+def show(system: Session, detail: RunDetail, output: Output) -> None:
     """A run as a whole, for people or as JSON."""
     from shipway.cli import runtext
     from shipway.cli.follow import conclude
@@ -176,7 +176,7 @@ def _coloured_diff(output: Output, data: bytes) -> None:
         screen.say([Part(clean(line), styles.get(line[:1], ""))])
 
 
-def found(system: System, ref: str) -> RunDetail:
+def found(system: Session, ref: str) -> RunDetail:
     """The run that a person means; raises NotFoundError with what they may have meant."""
     try:
         return system.queries.run(ref)

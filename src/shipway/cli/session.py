@@ -14,10 +14,12 @@ from shipway.cli.words import plural
 if TYPE_CHECKING:
     from shipway.bootstrap import System
     from shipway.cli.output import Output
+    from shipway.cli.seam import Session
     from shipway.config import Settings
     from shipway.engine.keeper import Keeper
     from shipway.flags.editing import Switchboard
     from shipway.release.releases import Releases
+    from shipway.secrets import Secret
 
 
 def settings(**options: Any) -> Settings:
@@ -31,7 +33,46 @@ def settings(**options: Any) -> Settings:
 
 
 @contextmanager
-def opened(output: Output, *, progress: bool = True) -> Iterator[System]:
+def opened(output: Output, *, progress: bool = True) -> Iterator[Session]:
+    """What commands work with: the server at SHIPWAY_URL, else the system on this machine."""
+    url = os.environ.get("SHIPWAY_URL")
+    if url:
+        with _server(url) as remote:
+            yield remote
+    else:
+        with opened_here(output, progress=progress) as system:
+            yield system
+
+
+@contextmanager
+def _server(url: str) -> Iterator[Session]:
+    found = settings()
+    from shipway.client.client import Client
+    from shipway.client.remote import Remote
+
+    with Client(url, _token(found)) as client:
+        yield Remote(client, found)
+
+
+def _token(found: Settings) -> Secret:
+    """Of SHIPWAY_TOKEN, else of this machine's own server."""
+    from shipway.errors import NotSignedInError
+    from shipway.secrets import Secret
+
+    given = os.environ.get("SHIPWAY_TOKEN")
+    if given:
+        return Secret(given)
+    try:
+        return Secret((found.home / "token").read_text("ascii").strip())
+    except (OSError, UnicodeDecodeError):
+        raise NotSignedInError(
+            "there is no token for the server at SHIPWAY_URL",
+            hint="set SHIPWAY_TOKEN, or SHIPWAY_HOME to the directory of that server",
+        ) from None
+
+
+@contextmanager
+def opened_here(output: Output, *, progress: bool = True) -> Iterator[System]:
     """The system; ``progress`` also carries on what an earlier process left, and says so."""
     found = settings()  # before the imports: a wrong setting is told at once
     from shipway.bootstrap import open_system

@@ -16,6 +16,8 @@ from shipway.config.setting import PREFIX, Declared, as_text
 CONFIG = "SHIPWAY_CONFIG"
 NOT_SETTINGS = {
     CONFIG: "the settings file; without it $XDG_CONFIG_HOME/shipway/config.toml, if there is one",
+    "SHIPWAY_URL": "the server that commands talk to, instead of working on this machine",
+    "SHIPWAY_TOKEN": "its token; without it the one in SHIPWAY_HOME",
     "SHIPWAY_RELEASE": "tells a deployed service which release it is",
     "SHIPWAY_REQUIREMENT_FILE": "tells a command that implements a change where the requirement is",
     "SHIPWAY_PLAN_FILE": "tells it where the plan is",

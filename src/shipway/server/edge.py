@@ -11,17 +11,18 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
 from shipway.api.app import OPEN
 from shipway.api.backend import ASKED
 from shipway.api.problems import Asked, Problem, body, of_refusal, of_status, refusal
+from shipway.errors import OverloadError
 from shipway.server.headers import SECURITY
 from shipway.telemetry.failures import MEDIA_TYPE
 from shipway.telemetry.logs import bound
-from shipway.telemetry.metrics import ACTIVE_REQUESTS
+from shipway.telemetry.metrics import ACTIVE_REQUESTS, SHED
 from shipway.telemetry.trace import parse
 
 Scope = MutableMapping[str, Any]
@@ -74,6 +75,16 @@ class _Exchange:
     sent: int = 0
 
 
+class Admission(Protocol):
+    """How many requests may be served at once; it learns from how long they take."""
+
+    def enter(self, share: float = 1.0) -> float:
+        """When it begins; raises OverloadError."""
+        ...
+
+    def leave(self, began: float, *, counts: bool = True) -> None: ...
+
+
 class Edge:
     """``may`` decides on the Authorization header; ``told`` hears of every finished request."""
 
@@ -85,12 +96,14 @@ class Edge:
         *,
         limits: Limits | None = None,
         told: Callable[[str, str, int, float], None] | None = None,
+        admission: Admission | None = None,
     ) -> None:
         self._app = app
         self._traffic = traffic
         self._may = may
         self._limits = limits or Limits()
         self._told = told
+        self._admission = admission
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; other kinds of connection go straight to the application."""
@@ -121,6 +134,22 @@ class Edge:
         if refused is not None:
             await self._refuse(exchange, refused, receive, send)
             return
+        path = exchange.scope["path"]
+        if self._admission is None or path in OPEN or path.endswith("/events"):
+            await self._answer(exchange, receive, send)
+            return
+        try:
+            began = self._admission.enter()
+        except OverloadError:
+            SHED.of("concurrency").inc()
+            await self._refuse(exchange, 503, receive, send)
+            return
+        try:
+            await self._answer(exchange, receive, send)
+        finally:
+            self._admission.leave(began, counts=exchange.status < 400)
+
+    async def _answer(self, exchange: _Exchange, receive: Receive, send: Send) -> None:
         scope = exchange.scope
         if scope["method"] not in _NO_BODY:
             limit = self._limit_of(scope["path"])
@@ -166,6 +195,8 @@ class Edge:
     async def _refuse(self, exchange: _Exchange, status: int, receive: Receive, send: Send) -> None:
         """Answer, and read on for a little while so that the answer is not lost in a reset."""
         headers = [(b"connection", b"close")]
+        if status == 503:
+            headers.append((b"retry-after", b"1"))
         if status == 401:
             headers.append((b"www-authenticate", b'Bearer realm="shipway"'))
         problem = of_refusal(refusal(status), exchange.asked)

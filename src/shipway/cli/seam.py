@@ -1,0 +1,99 @@
+"""What commands work with: a system on this machine, or a server that does the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from shipway.config import Settings
+    from shipway.contracts.views import (
+        AskView,
+        DeadLetterDetail,
+        DeadLetterView,
+        ItemResult,
+        RunDetail,
+        RunSummary,
+    )
+    from shipway.domain.states import RunStatus
+    from shipway.engine.commands import Changes, Submission
+    from shipway.store.dead import Which
+
+
+class Asking(Protocol):
+    """Reads about runs."""
+
+    def runs(self, *, limit: int = 50, status: RunStatus | None = None) -> list[RunSummary]: ...
+    def run(self, ref: str) -> RunDetail: ...
+    def resolve(self, ref: str) -> str: ...
+    def status(self, ref: str) -> RunStatus: ...
+    def inbox(self) -> list[AskView]: ...
+    def log(self, ref: str, stage: str | None = None, attempt: int | None = None) -> bytes: ...
+    def diff(self, ref: str) -> bytes: ...
+
+
+class Telling(Protocol):
+    """What a person tells Shipway."""
+
+    def submit(self, submission: Submission) -> str: ...
+    def cancel(self, run: str, by: str = "", reason: str = "") -> None: ...
+    def pause(self, run: str, by: str = "", reason: str = "", grace: float = 0.0) -> None: ...
+    def resume(self, run: str, by: str = "") -> None: ...
+    def retry(self, run: str, by: str = "", reason: str = "", stage: str | None = None) -> None: ...
+    def rewind(
+        self,
+        run: str,
+        stage: str,
+        by: str = "",
+        reason: str = "",
+        changes: Changes | None = None,
+    ) -> None: ...
+    def repair(self, run: str, by: str = "", reason: str = "") -> None: ...
+    def give_up(self, run: str, by: str, reason: str) -> None: ...
+    def decide(
+        self,
+        run: str,
+        ask: str,
+        choice: str,
+        by: str,
+        comment: str | None = None,
+        subject: str | None = None,
+    ) -> None: ...
+    def answer(self, run: str, ask: str, value: str, by: str) -> None: ...
+    def replay(
+        self, numbers: Sequence[int], by: str = "", reason: str = ""
+    ) -> list[ItemResult]: ...
+    def discard(self, numbers: Sequence[int], by: str, reason: str) -> list[ItemResult]: ...
+
+
+class Reading(Protocol):
+    """Reads about dead letters."""
+
+    def list(self, which: Which, *, limit: int = 100, after: int = 0) -> list[DeadLetterView]: ...
+    def view(self, number: int) -> DeadLetterDetail: ...
+
+
+class Watching(Protocol):
+    """Follows a run while a person looks on."""
+
+    def wait(
+        self, run: str, on_change: Callable[[RunDetail], None], timeout: float | None = None
+    ) -> RunDetail: ...
+    def drain(self, grace: float = 10.0) -> None: ...
+
+
+class Session(Protocol):
+    """All of it together."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def queries(self) -> Asking: ...
+    @property
+    def commands(self) -> Telling: ...
+    @property
+    def letters(self) -> Reading: ...
+    def host(self) -> AbstractContextManager[Watching]: ...
+    def detach(self, _run: str) -> None: ...
+    def ensure_progress(self) -> int: ...
