@@ -12,11 +12,11 @@ from shipway.agents.agent import Desk
 from shipway.config import Settings
 from shipway.domain.pipeline import AskRule
 from shipway.domain.states import RunStatus
-from shipway.engine.codec import _pipelines, decode
+from shipway.engine.codec import _pipelines, decode, encode
 from shipway.engine.commands import Commands
 from shipway.engine.intake import Intake
 from shipway.engine.pipelines.loader import load
-from shipway.errors import ConflictError, CorruptRunError
+from shipway.errors import ConflictError, CorruptRunError, NetworkError
 from shipway.store.database import Connection
 
 RULE = AskRule("ship-it", "ship it?", None, ())
@@ -27,6 +27,11 @@ NO = b"\xff"
 SPOILED: dict[str, tuple[str, tuple[object, ...], bool]] = {
     "unknown version": ("UPDATE runs SET state = ? WHERE id = ?", (b'{"format": 99}',), True),
     "invalid state": ("UPDATE runs SET state = ? WHERE id = ?", (b"rubbish",), True),
+    "impossible time": (
+        "UPDATE runs SET state = replace(CAST(state AS TEXT), '\"deadline\":', ?) WHERE id = ?",
+        ('"deadline":"soon","was":',),
+        True,
+    ),
     "unknown status": ("UPDATE runs SET status = ? WHERE id = ?", ("bananas",), True),
     "missing event": ("DELETE FROM events WHERE seq = ? AND run = ?", (3,), False),
     "unreadable event": ("UPDATE events SET data = ? WHERE seq = 4 AND run = ?", (NO,), False),
@@ -118,6 +123,28 @@ def test_an_order_that_cannot_be_read_puts_its_run_aside(house: House) -> None:
     assert house.until(bad).summary.status is RunStatus.SUCCEEDED
     types = [one.type for one in house.queries.events(bad)]
     assert {"RunQuarantined", "RunRepaired"} <= set(types)
+
+
+def test_a_state_that_the_heart_cannot_go_on_from_takes_no_other_run_with_it(local: House) -> None:
+    def unreachable(_request: WorkRequest, _desk: Desk) -> WorkResult:
+        raise NetworkError("not now")
+
+    local.agent.script = {"deploy": unreachable}
+    bad = at_rest(local)
+    with spoiling(local) as connection:
+        (stored,) = connection.execute("SELECT state FROM runs WHERE id = ?", (bad,)).fetchone()
+        state = decode(stored)
+        state["stages"]["deploy"][3] = "many"  # where the number of failures belongs
+        connection.execute("UPDATE runs SET state = ? WHERE id = ?", (encode(state), bad))
+    local.engine()
+    local.commands.decide(bad, "ship-it", "approve", by="ada")
+    detail = local.until(bad, RunStatus.QUARANTINED)
+    assert detail.stop is not None
+    assert "cannot go on from its state" in detail.stop.message
+    local.agent.script = {}
+    assert local.until(local.submit()).summary.status is RunStatus.SUCCEEDED
+    local.commands.repair(bad, by="ada")
+    assert local.until(bad).summary.status is RunStatus.SUCCEEDED
 
 
 def test_what_was_in_hand_is_done_anew_after_a_repair(house: House) -> None:

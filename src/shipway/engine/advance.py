@@ -10,6 +10,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import structlog
+
 from shipway.contracts.registry import CONTRACTS, Contract
 from shipway.domain.limits import Limits
 from shipway.domain.run import decide
@@ -73,6 +75,7 @@ class Writer:
         self._database = database
         self._now = now
         self._committed = committed
+        self._log = structlog.get_logger("writer")
         self._inbox: deque[_Asked] = deque()
         self._states: OrderedDict[str, tuple[RunState, str]] = OrderedDict()
         self._progress: dict[tuple[str, str], tuple[int, str]] = {}
@@ -266,7 +269,14 @@ class Writer:
             state, trace = self._load(asked.run, asked.given)
         except CorruptRunError as error:
             return self._distrusted(asked, error, page.now)
-        decision = decide(state, asked.given, page.now)
+        try:
+            decision = decide(state, asked.given, page.now)
+        except Exception as error:  # noqa: BLE001 - what one state makes impossible must not fail others
+            unsound = CorruptRunError(
+                f"the run cannot go on from its state: {type(error).__name__}"
+            )
+            self._log.exception("run.unsound", run=asked.run)
+            return self._distrusted(asked, unsound, page.now)
         finished = asked.given.stage if isinstance(asked.given, e.Completed) else None
         orders = page.add(state, decision, trace, finished, asked.outcome)
         if asked.command is not None:

@@ -46,6 +46,7 @@ from shipway.store.ledger import CommandRow, OrderRow
 _PROGRESS_EVERY = 0.25
 _STOP_LIMIT = 30.0
 _LOOK_FOR_DUST_EVERY = 3600.0
+_LOOK_FOR_ROOM_EVERY = 15.0
 _BREATH = 0.02
 
 
@@ -87,6 +88,7 @@ class Engine:
         self._next_look: asyncio.TimerHandle
         self._thread = threading.Thread(target=self._run_loop, name="engine", daemon=True)
         self._flushing = self._admitting = self._some_queued = False
+        self._look_for_room: asyncio.TimerHandle | None = None
         self._chores: set[asyncio.Task[Any]] = set()
         self._bell: socket.socket | None = None
         self._ready: Future[None] = Future()
@@ -217,8 +219,16 @@ class Engine:
     def _admit(self) -> None:
         """A run ended or rests: another one may begin."""
         self._admitting = False
-        if self.writer.handing_out:
-            self._some_queued = self.writer.admit()
+        if not self.writer.handing_out:
+            return
+        self._some_queued = self.writer.admit()
+        if self._some_queued and self._look_for_room is None:
+            # Where many engines serve one database, the room may become free elsewhere.
+            self._look_for_room = self._loop.call_later(_LOOK_FOR_ROOM_EVERY, self._look_again)
+
+    def _look_again(self) -> None:
+        self._look_for_room = None
+        self._admit()
 
     # Tidying
 

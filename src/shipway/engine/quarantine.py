@@ -42,9 +42,20 @@ def trusted(connection: Connection, run: str) -> tuple[RunState, str]:
         )
     if row.status != state.status:
         raise CorruptRunError(f"run {row.number} has two states that contradict each other")
-    if any(stage.token > state.tokens for stage in state.stages.values()):
-        raise CorruptRunError(f"run {row.number} has an attempt with a token never given out")
+    if not _makes_sense(state):
+        raise CorruptRunError(f"the stored state of run {row.number} makes no sense")
     return state, row.trace
+
+
+def _makes_sense(state: RunState) -> bool:
+    """Whether the heart can reckon with it: times are times, and no token was never given out."""
+    try:
+        due = state.due()
+        known = all(stage.token <= state.tokens for stage in state.stages.values())
+        timed = (due is None or due >= 0.0) and state.created_at >= 0.0
+    except TypeError:
+        return False
+    return known and timed
 
 
 def put_aside(connection: Connection, run: str, error: ShipwayError, now: float) -> None:
