@@ -16,20 +16,32 @@ SPACE = re.compile(r"\s+")
 _SAME: Mapping[str, str] = MappingProxyType({})
 
 
-def _line(tree: Path, finding: Finding) -> str:
-    """The source line without its indentation and spacing; '' where there is none."""
-    if finding.path is None or finding.line is None:
-        return ""
-    path = tree / finding.path
-    if not path.resolve().is_relative_to(tree.resolve()) or not path.is_file():
-        return ""
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    at = finding.line - 1
-    return SPACE.sub("", lines[at]) if at < len(lines) else ""
+class _Tree:
+    """The lines of a tree's files without indentation and spacing; each file is read once."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._real = root.resolve()
+        self._files: dict[str, list[str]] = {}
+
+    def line(self, finding: Finding) -> str:
+        """The source line of a finding; '' where there is none."""
+        if finding.path is None or finding.line is None:
+            return ""
+        if finding.path not in self._files:
+            self._files[finding.path] = self._lines(finding.path)
+        lines, at = self._files[finding.path], finding.line - 1
+        return SPACE.sub("", lines[at]) if at < len(lines) else ""
+
+    def _lines(self, name: str) -> list[str]:
+        path = self._root / name
+        if not path.resolve().is_relative_to(self._real) or not path.is_file():
+            return []
+        return path.read_text(encoding="utf-8", errors="replace").splitlines()
 
 
 def _identity(
-    tree: Path, look: Look, finding: Finding, renamed: Mapping[str, str]
+    tree: _Tree, look: Look, finding: Finding, renamed: Mapping[str, str]
 ) -> tuple[str, str, str]:
     """What stays the same when lines above move: rule, file, and the text of the line or its mark.
 
@@ -37,7 +49,7 @@ def _identity(
     is known by its new name.
     """
     mark = look.marks.get((finding.rule, finding.path, finding.line))
-    what = mark or _line(tree, finding) or NUMBER.sub("#", finding.message)
+    what = mark or tree.line(finding) or NUMBER.sub("#", finding.message)
     path = finding.path or ""
     return finding.rule, renamed.get(path, path), what
 
@@ -50,10 +62,11 @@ def split(
     Each finding of the base excuses one of the tree: a second copy of an old fault is new.
     ``renamed`` maps paths of the base to those of the tree.
     """
-    known = Counter(_identity(base, before, one, renamed) for one in before.reading.findings)
+    here, there = _Tree(tree), _Tree(base)
+    known = Counter(_identity(there, before, one, renamed) for one in before.reading.findings)
     fresh = []
     for finding in now.reading.findings:
-        identity = _identity(tree, now, finding, _SAME)
+        identity = _identity(here, now, finding, _SAME)
         if known[identity] > 0:
             known[identity] -= 1
         else:

@@ -124,17 +124,20 @@ def judge(ready: Ready, equipment: Equipment, ears: Ears) -> Trial:
     report: CheckReport | None = None
     try:
         report = check(asked, equipment, watcher)
-        why = firsts[-1].summary if firsts else report.summary
+        why = report.summary
     except FenceError:
         raise
     except ShipwayError as error:
         why = str(error)
+    deciding = _deciding(report, firsts)
+    if deciding:
+        why = deciding[0].summary
     return Trial(
         case=ready.prepared.case.id,
         variant=ready.variant.name,
         key=ready.key,
         outcome=None if report is None else report.outcome,
-        gates=_deciding(report, firsts),
+        gates=[one.gate for one in deciding],
         why=" ".join(why.split())[:SAID],
         about=ready.made.about[:SAID],
         seconds=round(time.monotonic() - started, 2),
@@ -153,12 +156,11 @@ def _required(ready: Ready, policy: Policy) -> tuple[str, ...]:
     )
 
 
-def _deciding(report: CheckReport | None, firsts: list[GateEvidence]) -> list[str]:
-    """What stood in the way, the one that decided first."""
+def _deciding(report: CheckReport | None, firsts: list[GateEvidence]) -> list[GateEvidence]:
+    """What stood in the way, the one that decided first: what refuses for sure ends a trial."""
     if report is None or report.outcome in {Outcome.ACCEPTED, Outcome.NOTHING}:
         return []
-    names = [one.gate for one in reversed(firsts)]
-    return names if report.outcome is Outcome.REJECTED else names[::-1]
+    return firsts[::-1] if report.outcome is Outcome.REJECTED else firsts
 
 
 class _Either(threading.Event):
