@@ -274,6 +274,15 @@ def test_ci_and_policy(found) -> None:
     assert found(relaxed, {".shipway/policy.yaml": "x: 1\n"}) == {("ASK", "policy-touched")}
 
 
+def test_another_test_command_than_the_one_that_judged(found) -> None:
+    recipe = "[testenv]\ncommands = pytest {posargs:tests} -q\n"
+    base = {**SHOP, "tox.ini": recipe}
+    said = {("ASK", "test-command-changed")}
+    assert found(relaxed, {"tox.ini": recipe.replace("-q", "-k nothing")}, base) >= said
+    assert found(relaxed, {"tox.ini": recipe.replace("pytest", "true")}, base) >= said
+    assert found(relaxed, {"tox.ini": recipe + "deps = pytest\n"}, base) == set()
+
+
 # -- suppressions -----------------------------------------------------------------------------
 
 

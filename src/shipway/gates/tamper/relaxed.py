@@ -11,6 +11,7 @@ from shipway.gates.cases import read
 from shipway.gates.changes import Change
 from shipway.gates.comparison import Comparison
 from shipway.gates.settings import WHOLE, settings
+from shipway.gates.stack import look
 from shipway.gates.tamper.trick import Level, Trick
 from shipway.gates.trees import parts
 
@@ -33,6 +34,7 @@ ON = frozenset(
     {"ignore_errors", "ignore_missing_imports", "skip_covered", "exit-zero", "allow_any"}
 )
 STYLE = HIGHER
+RECIPES = frozenset({"Makefile", "makefile", "GNUmakefile", "tox.ini"})
 DESELECTING = re.compile(
     r"(?<![\w-])(-k|-m|--deselect|--ignore(?:-glob)?|--exitfirst|-x|--maxfail|--no-cov|-p\s*no:"
     r"|--co(?:llect-only)?|--lf|--last-failed|--noconftest|--disable-warnings|-c|--confcutdir)\b"
@@ -49,6 +51,7 @@ STEPS = re.compile(
 def relaxed(comparison: Comparison) -> Iterator[Trick]:
     """Findings on every changed configuration and policy file."""
     known = parts(comparison)
+    yield from _started(comparison)
     for one in known.configuration:
         yield from _configuration(comparison, one)
     for one in comparison.changes:
@@ -57,6 +60,20 @@ def relaxed(comparison: Comparison) -> Iterator[Trick]:
         name = PurePosixPath(one.path).name
         if known.roles.of(one.path) == "policy" or name in {"Makefile", "noxfile.py"}:
             yield from _policy(comparison, one)
+
+
+def _started(comparison: Comparison) -> Iterator[Trick]:
+    """The base's command ran the tests; whoever merges this gets another one."""
+    before = look(comparison.base.bench.tree).test
+    after = look(comparison.head.bench.tree).test
+    changed = {one.before for one in comparison.changes}
+    if before is None or before.source not in changed & RECIPES:
+        return
+    if after is not None and after.argv == before.argv:
+        return
+    said = f"tests were run by `{' '.join(before.argv)}`, "
+    said += f"and would be by `{' '.join(after.argv)}`" if after else "and nothing would run them"
+    yield Trick(Level.ASK, "test-command-changed", said, before.source)
 
 
 def _configuration(comparison: Comparison, change: Change) -> Iterator[Trick]:
