@@ -29,6 +29,9 @@ def test_the_tables_are_those_of_this_version_and_migrating_again_changes_nothin
 
 def test_a_change_by_hand_is_seen_as_drift(database: Database):
     with database.writing() as connection:
+        connection.execute("CREATE TABLE somebody_elses (id INTEGER)")
+    assert drift(database) == []
+    with database.writing() as connection:
         connection.execute("DROP INDEX orders_open")
         connection.execute("ALTER TABLE runs ADD COLUMN mine TEXT")
     found = "\n".join(drift(database))

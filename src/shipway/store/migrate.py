@@ -63,8 +63,15 @@ def _present(connection: Connection) -> str | None:
 def drift(database: Database) -> list[str]:
     """In what the tables differ from those of this version, in words; empty when they do not."""
     with _engine(database) as engine, engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "include_object": _is_ours}
+        )
         return [_in_words(difference) for difference in compare_metadata(context, metadata)]
+
+
+def _is_ours(_thing: Any, _name: str | None, kind: str, reflected: bool, match: Any) -> bool:
+    """Tables that others keep beside ours, such as those of a queue, are their affair."""
+    return not (kind == "table" and reflected and match is None)
 
 
 def pending(database: Database) -> list[str]:

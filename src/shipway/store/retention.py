@@ -23,6 +23,7 @@ RULES: dict[str, str] = {
     "dead_letters": "with their run",
     "commands": "with their run, or once they were answered long enough ago",
     "compatibility": "one row",
+    "answers": "for a day, by whoever keeps the next one",
     "flags": "one row for each flag",
     "flag_changes": "as long as runs are kept; the last change of a flag always",
     "pipelines": "as long as a run is pinned to them",
