@@ -73,6 +73,7 @@ map: .venv/.dev ## write the map in docs/ARCHITECTURE.md and the catalogue of er
 bench: .venv/.dev ## time from requirement to deployed, the heart alone, and beside many runs
 	@.venv/bin/python bench/river.py
 	@.venv/bin/python bench/heart.py
+	@.venv/bin/python bench/gates.py
 	@.venv/bin/python bench/many.py
 
 chaos: .venv/.dev ## ten restarts of the server under a hundred thousand requests

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import configparser
 import re
 import shlex
@@ -215,6 +216,7 @@ def _test(
     return (
         _from_makefile(tree, is_python=is_python)
         or _from_tox(tree, project)
+        or _from_nox(tree)
         or _from_configuration(tree, project)
         or (_from_files(tree, tests) if is_python else _from_package(tree))
     )
@@ -265,6 +267,23 @@ def _from_tox(tree: Tree, project: dict[str, Any]) -> Command | None:
             found = _tester(re.sub(r"\{posargs(?::([^{}]*))?\}", r"\1", line))
             if found is not None:
                 return Command(argv=found, source=source)
+    return None
+
+
+def _from_nox(tree: Tree) -> Command | None:
+    """The first pytest or unittest call of a session, with the words that are written out."""
+    try:
+        module = ast.parse(tree.text("noxfile.py"))
+    except (SyntaxError, ValueError, RecursionError):
+        return None
+    for node in ast.walk(module):
+        if not (isinstance(node, ast.Call) and ast.unparse(node.func).endswith("session.run")):
+            continue
+        words = [one.value for one in node.args if isinstance(one, ast.Constant)]
+        plain = [word for word in words if isinstance(word, str)]
+        found = _tester(shlex.join(plain))
+        if found is not None:
+            return Command(argv=found, source="noxfile.py")
     return None
 
 

@@ -35,6 +35,17 @@ def _rule(gate: str) -> Callable[[Comparison], tuple[bool, str]]:
     return select
 
 
+def _select_types(comparison: Comparison) -> tuple[bool, str]:
+    """Mypy where it is configured; who configures another checker is told how to have it run."""
+    selected, reason = _rule("types")(comparison)
+    other = comparison.base.stack.types or comparison.head.stack.types
+    if selected or other is None or other.argv[0] == "mypy":
+        return selected, reason
+    tool = other.argv[0]
+    said = f"the project configures {tool}, which is not run here: declare it under `commands:`"
+    return False, said
+
+
 def _select_changed(gate: str) -> Callable[[Comparison], tuple[bool, str]]:
     """For tools that look at each file by itself: only changed files can hold anything new."""
 
@@ -208,7 +219,7 @@ GATES = (
     ),
     Gate(
         "types", 1, 8.0, Enforcement.REQUIRED,
-        "no new type error, by the checker that the project configures", _rule("types"), _types,
+        "no new type error, by the checker that the project configures", _select_types, _types,
     ),
     TESTS,
 )  # fmt: skip
