@@ -36,6 +36,7 @@ from shipway.health.check import Status
 from shipway.health.ground import Check, CheckResult, doctor_checks
 from shipway.health.registry import Registry
 from shipway.release.releases import Releases
+from shipway.store import figures
 from shipway.store.artifacts import ArtifactStore
 from shipway.store.database import Database
 from shipway.store.opening import REVISION, database, prepare, revision_for_us
@@ -58,7 +59,11 @@ class System:
         self._engine: Keeps = self.embedded or EngineProcess(settings.home)
 
     def _make_engine(self) -> Engine:
-        return make_engine(self.live, self.database, self.artifacts, self.queries)
+        from shipway.engine.measures import Measures
+
+        engine = make_engine(self.live, self.database, self.artifacts, self.queries)
+        engine.observers.append(Measures())
+        return engine
 
     @cached_property
     def commands(self) -> Commands:
@@ -181,10 +186,23 @@ def health_of(system: System) -> Registry:
         standard.filesystem(home),
         standard.disk(home),
         standard.pools(lambda: _pool(database)),
+        standard.queue(lambda: _waiting(database)),
     )
     found.add_plugins()
     found.check_required()
     return found
+
+
+def _waiting(database: Database) -> tuple[int, float, int]:
+    """Also says how many runs there are of each status, for the metrics."""
+    from shipway.telemetry import metrics
+
+    with database.reading() as connection:
+        found = figures.waiting(connection)
+        by_status = figures.runs_by_status(connection)
+    metrics.RUNS.keep_only({(status,): float(count) for status, count in by_status.items()})
+    age = 0.0 if found.oldest is None else max(0.0, time.time() - found.oldest)
+    return found.runs, age, found.orders
 
 
 def _pool(database: Database) -> dict[str, tuple[int, int, int]]:

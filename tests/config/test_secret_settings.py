@@ -90,7 +90,9 @@ def test_no_way_of_showing_the_settings_shows_a_secret(monkeypatch, capfd, name)
         out, err = capfd.readouterr()
         assert "hunter2" not in out + err
     found = load_settings()
-    assert "hunter2" not in repr(found) + str(found) + found.model_dump_json() + str(found.model_dump())
+    assert "hunter2" not in repr(found) + str(found) + found.model_dump_json() + str(
+        found.model_dump()
+    )
     assert boundary.obey(["config", "show", "--json"]) == 0
     row = next(one for one in json.loads(capfd.readouterr().out) if one["name"] == name)
     assert (row["value"], row["secret"]) == ("[masked]", True)

@@ -152,15 +152,29 @@ def test_the_first_answer_counts_at_once():
 
 
 def test_a_check_that_hangs_fails_in_time_is_asked_once_and_costs_one_thread(watch):
-    patient = Patient(hangs=True)
+    patient = Patient("hanging:ping", hangs=True)
     monitor = watch(patient)
-    until(lambda: "no answer for" in _output(monitor, "patient:ping"), "it to hang")
-    threads = [one for one in threading.enumerate() if one.name == "health patient:ping"]
+    until(lambda: "no answer for" in _output(monitor, "hanging:ping"), "it to hang")
+    threads = [one for one in threading.enumerate() if one.name == "health hanging:ping"]
     assert (patient.asked, len(threads)) == (1, 1)
     assert monitor.ready().status_code == 503
     patient.hangs = False
     patient.released.set()
     until(lambda: monitor.ready().status_code == 200, "recovery")
+
+
+def test_a_plain_check_is_always_asked_in_the_same_thread(watch):
+    asked = []
+
+    def probe():
+        asked.append(threading.get_ident())
+        return Finding()
+
+    patient = Patient()
+    patient.check = replace(patient.check, probe=probe)
+    watch(patient)
+    until(lambda: len(asked) > 5, "answers")
+    assert len(set(asked)) == 1, "connections belong to a thread: a new one each time leaks them"
 
 
 def test_a_coroutine_that_does_not_listen_to_its_cancellation_is_not_waited_for():
@@ -323,8 +337,8 @@ def found(check):
         (standard.breakers(lambda: {"a": "closed"}), "pass", ""),
         (standard.pools(lambda: {"db": (5, 5, 2)}), "warn", "2 wait for db"),
         (standard.pools(lambda: {"db": (5, 5, 0)}), "pass", ""),
-        (standard.queue(lambda: (7, 301.0)), "warn", "the oldest of 7 waits for 301 s"),
-        (standard.queue(lambda: (7, 2.0)), "pass", ""),
+        (standard.queue(lambda: (7, 301.0, 9)), "warn", "the oldest of 7 waits for 301 s"),
+        (standard.queue(lambda: (7, 2.0, 9)), "pass", ""),
         (standard.workers(lambda: (0, 3)), "warn", "no worker lives and 3 orders wait"),
         (standard.workers(lambda: (0, 0)), "pass", ""),
         (standard.database(lambda: None), "pass", ""),
@@ -340,13 +354,14 @@ def test_what_the_standard_checks_find(check, status, output):
 def test_what_checks_see_is_measured_as_well():
     found(standard.breakers(lambda: {"git": "open"}))
     found(standard.pools(lambda: {"db": (4, 5, 2)}))
-    found(standard.queue(lambda: (7, 31.0)))
+    found(standard.queue(lambda: (7, 31.0, 9)))
     text = exposition().decode()
     for line in (
         'shipway_breaker_state{breaker="git",state="open"} 1.0',
         'shipway_pool_connections{pool="db",state="in_use"} 4.0',
         'shipway_pool_waiting{pool="db"} 2.0',
-        "shipway_queue_depth_orders 7.0",
+        "shipway_queue_depth_runs 7.0",
+        "shipway_open_orders 9.0",
         "shipway_queue_oldest_seconds 31.0",
         'shipway_health_check_status{check="queue:age"} 0.0',
     ):

@@ -43,6 +43,7 @@ def test_the_shipped_file_starts_a_service_that_is_healthy_and_hears_sighup(tmp_
         told = served.http.get("/health/detailed").json()
         assert told["checks"]["database:ping"][0]["status"] == "pass"
         assert told["requests"]["per_second"] > 0
+        assert told["checks"]["queue:age"][0]["observedValue"] == 0
         assert "shipway_health_check_status" in served.http.get("/metrics").text
         file.write_text('log_level = "warning"\nfence = "degraded"\n')
         served.process.send_signal(signal.SIGHUP)

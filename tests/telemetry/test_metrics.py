@@ -30,7 +30,7 @@ def test_the_exposition_can_be_read_and_tells_what_was_counted():
     metrics.RUNS_ENDED.of("succeeded").inc(2)
     text = exposition().decode()
     families = {family.name: family for family in text_string_to_metric_families(text)}
-    assert {"shipway_runs_ended", "shipway_queue_depth_orders"} <= families.keys()
+    assert {"shipway_runs_ended", "shipway_queue_depth_runs"} <= families.keys()
     (sample,) = [
         one
         for one in families["shipway_runs_ended"].samples

@@ -58,6 +58,8 @@ class Monitor:
     async def once(self) -> None:
         """Ask everything once, for a command that then ends."""
         await asyncio.gather(*(prober.ask() for prober in self._probers))
+        for prober in self._probers:
+            prober.close()
 
     def start(self) -> None:
         """Ask from a thread with a loop of its own, for a process without one."""

@@ -9,6 +9,7 @@ import threading
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from queue import SimpleQueue
 from typing import Any
 
 import structlog
@@ -54,6 +55,7 @@ class Prober:
         self.standing: Standing | None = None
         self._asked: asyncio.Task[Finding] | None = None
         self._asked_at = 0.0
+        self._thread = _Thread(check)
 
     async def run(self) -> None:
         try:
@@ -62,8 +64,13 @@ class Prober:
                 doubtful = self.standing is not None and self.standing.worse > 0
                 await asyncio.sleep(CONFIRM_AFTER if doubtful else self.check.every)
         finally:
-            if self._asked is not None:
-                self._asked.cancel()
+            self.close()
+
+    def close(self) -> None:
+        """Ask no more; who has not come back by now is left alone."""
+        if self._asked is not None:
+            self._asked.cancel()
+        self._thread.close()
 
     async def ask(self) -> Standing:
         """Ask once and take the answer in."""
@@ -79,13 +86,25 @@ class Prober:
         if self._asked is not None and not self._asked.done():
             return Finding(Status.FAIL, f"no answer for {now - self._asked_at:.1f} s")
         self._asked_at = now
-        self._asked = asyncio.create_task(_probed(self.check), name=f"health {self.check.name}")
+        self._asked = asyncio.create_task(self._probed(), name=f"health {self.check.name}")
         done, _ = await asyncio.wait({self._asked}, timeout=self.check.timeout)
         if not done:
             if inspect.iscoroutinefunction(self.check.probe):
                 self._asked.cancel()  # it may not listen: some drivers wait for their server first
             return Finding(Status.FAIL, f"no answer within {self.check.timeout:g} s")
         return self._asked.result()
+
+    async def _probed(self) -> Finding:
+        probe = self.check.probe
+        try:
+            if inspect.iscoroutinefunction(probe):
+                finding: Finding = await probe()
+            else:
+                finding = await self._thread.answer()
+        except Exception as error:  # noqa: BLE001 - a check that breaks has found a fault
+            words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            return Finding(Status.FAIL, _shown(words))
+        return replace(finding, output=_shown(finding.output)) if finding.output else finding
 
     def _take_in(self, seen: Finding, now: float, latency: float) -> None:
         before, wall = self.standing, time.time()
@@ -106,44 +125,56 @@ class Prober:
             tell("health changed", check=self.check.name, status=seen.status, output=seen.output)
 
 
-async def _probed(check: HealthCheck) -> Finding:
-    try:
-        if inspect.iscoroutinefunction(check.probe):
-            finding: Finding = await check.probe()
-        else:
-            finding = await _in_thread(check)
-    except Exception as error:  # noqa: BLE001 - a check that breaks has found a fault
-        words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        return Finding(Status.FAIL, _shown(words))
-    return replace(finding, output=_shown(finding.output)) if finding.output else finding
+class _Thread:
+    """The one thread in which a plain probe is asked: one that hangs costs nobody else anything.
+
+    Always the same one, since connections of a database may belong to the thread that opened them.
+    """
+
+    def __init__(self, check: HealthCheck) -> None:
+        self._check = check
+        self._jobs: SimpleQueue[tuple[asyncio.AbstractEventLoop, asyncio.Future[Finding]] | None]
+        self._jobs = SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    async def answer(self) -> Finding:
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Finding] = loop.create_future()
+        if self._thread is None:
+            name = f"health {self._check.name}"
+            self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+            self._thread.start()
+        self._jobs.put((loop, answer))
+        return await answer
+
+    def close(self) -> None:
+        """Let the thread end, when its probe has come back."""
+        if self._thread is not None:
+            self._jobs.put(None)
+            self._jobs, self._thread = SimpleQueue(), None
+
+    def _work(self) -> None:
+        jobs = self._jobs
+        while (job := jobs.get()) is not None:
+            loop, answer = job
+            found, error = None, None
+            try:
+                found = self._check.probe()
+            except Exception as raised:  # noqa: BLE001 - handed to the loop
+                error = raised
+            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(_settle, answer, found, error)
 
 
-async def _in_thread(check: HealthCheck) -> Finding:
-    """In a thread of its own: one that hangs costs nobody else a place in a pool."""
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[Finding] = loop.create_future()
-
-    def settle(found: Any, error: Exception | None) -> None:
-        if answer.cancelled():
-            return
-        if error is not None:
-            answer.set_exception(error)
-        elif isinstance(found, Finding):
-            answer.set_result(found)
-        else:
-            answer.set_exception(TypeError("the check found nothing that can be understood"))
-
-    def work() -> None:
-        found, error = None, None
-        try:
-            found = check.probe()
-        except Exception as raised:  # noqa: BLE001 - handed to the loop
-            error = raised
-        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-            loop.call_soon_threadsafe(settle, found, error)
-
-    threading.Thread(target=work, name=f"health {check.name}", daemon=True).start()
-    return await answer
+def _settle(answer: asyncio.Future[Finding], found: Any, error: Exception | None) -> None:
+    if answer.cancelled():
+        return
+    if error is not None:
+        answer.set_exception(error)
+    elif isinstance(found, Finding):
+        answer.set_result(found)
+    else:
+        answer.set_exception(TypeError("the check found nothing that can be understood"))
 
 
 def _shown(output: str) -> str:

@@ -184,18 +184,19 @@ def pools(usage: Callable[[], Mapping[str, tuple[int, int, int]]]) -> HealthChec
     )
 
 
-def queue(depth_and_age: Callable[[], tuple[int, float]]) -> HealthCheck:
-    """``depth_and_age``: orders that wait for a worker, and for how many seconds the oldest does."""
+def queue(look: Callable[[], tuple[int, float, int]]) -> HealthCheck:
+    """``look``: runs that wait to begin, for how many seconds the oldest does, orders that are open."""
 
     def probe() -> Finding:
-        depth, age = depth_and_age()
+        depth, age, orders = look()
         metrics.QUEUE_DEPTH.set(depth)
         metrics.QUEUE_AGE.set(age)
+        metrics.OPEN_ORDERS.set(orders)
         if age > QUEUE_OLD_S:
             return Finding(
-                Status.WARN, f"the oldest of {depth} waits for {age:.0f} s", depth, "orders"
+                Status.WARN, f"the oldest of {depth} waits for {age:.0f} s", depth, "runs"
             )
-        return Finding(value=depth, unit="orders")
+        return Finding(value=depth, unit="runs")
 
     return HealthCheck(
         name="queue:age",
@@ -203,7 +204,7 @@ def queue(depth_and_age: Callable[[], tuple[int, float]]) -> HealthCheck:
         component_type="component",
         required_for_ready=False,
         reason="work that waits is kept and will be done; only its delay is worth a warning",
-        remedy="start more workers, or look at what holds the present ones",
+        remedy="start more workers, raise the limits, or look at what holds the present ones",
     )
 
 
@@ -278,7 +279,7 @@ def everything() -> list[HealthCheck]:
         agents(dict),
         filesystem(Path()),
         disk(Path()),
-        queue(lambda: (0, 0.0)),
+        queue(lambda: (0, 0.0, 0)),
         workers(lambda: (0, 0)),
         breakers(dict),
         pools(dict),

@@ -96,12 +96,11 @@ ATTEMPTS = _counter(
 ATTEMPT_SECONDS = _histogram(
     "shipway_attempt_duration_seconds", "Time that an attempt took", _WORK_SECONDS, "stage"
 )
-QUEUE_DEPTH = Gauge(
-    "shipway_queue_depth_orders", "Orders that wait for a worker", registry=REGISTRY
-)
+QUEUE_DEPTH = Gauge("shipway_queue_depth_runs", "Runs that wait to begin", registry=REGISTRY)
 QUEUE_AGE = Gauge(
-    "shipway_queue_oldest_seconds", "Age of the order that waits longest", registry=REGISTRY
+    "shipway_queue_oldest_seconds", "Age of the run that waits longest to begin", registry=REGISTRY
 )
+OPEN_ORDERS = Gauge("shipway_open_orders", "Orders in hand, or on their way", registry=REGISTRY)
 DEAD_LETTERS = Gauge("shipway_dead_letters", "Dead letters that are kept", registry=REGISTRY)
 WORKERS = Gauge("shipway_workers", "Workers with a fresh heartbeat", registry=REGISTRY)
 
