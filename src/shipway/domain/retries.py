@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+#: How far a server's hint may stretch a delay where nobody waits for a person's answer.
+HINT_SLACK = 5.0
+
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
@@ -22,6 +25,17 @@ def delay(policy: RetryPolicy, failures: int, chance: float) -> float:
     """
     exponent = min(failures - 1, 62)
     return chance * min(policy.maximum, policy.base * 2.0**exponent)
+
+
+def hinted(drawn: float, hint: float | None, *, patient: bool = False) -> float:
+    """The delay when the server said after how long to come back.
+
+    A ``patient`` caller honours the hint in full; between our own services it stretches the drawn
+    delay by ``HINT_SLACK`` at most, so that a wrong hint cannot hold everything up.
+    """
+    if hint is None or hint <= 0:
+        return drawn
+    return max(drawn, hint if patient else min(hint, drawn + HINT_SLACK))
 
 
 def may_retry(policy: RetryPolicy, failures: int) -> bool:

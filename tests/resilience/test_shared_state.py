@@ -1,0 +1,136 @@
+"""Breakers and limits that processes share through a real Redis, and each alone when it is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import redis
+
+from shipway.bus.redis import RedisBus
+from shipway.bus.shared import SharedState
+from shipway.errors import CircuitOpenError, NetworkError
+from shipway.resilience.breaker import Breaker, BreakerPolicy, State
+from shipway.resilience.limiter import Limiter
+from shipway.resilience.shared import Rate
+
+HERE = Path(__file__).parent
+ONE = BreakerPolicy(window=1, minimum=1, open_s=60, lease_s=30)
+
+
+def test_one_probe_of_eight_processes_with_a_hundred_callers_each(redis_url):
+    rounds, start = 5, time.time() + 8
+    crowd = [
+        subprocess.Popen(
+            [sys.executable, str(HERE / "crowd.py"), redis_url, str(start), str(rounds)],
+            stdout=subprocess.PIPE,
+            env=os.environ | {"PYTHONPATH": str(HERE.parents[1] / "src")},
+        )
+        for _ in range(8)
+    ]
+    told = [json.loads(one.communicate(timeout=90)[0]) for one in crowd]
+    assert [sum(turn) for turn in zip(*(one["probes"] for one in told), strict=True)] == [
+        1
+    ] * rounds
+    assert sum(one["taken"] for one in told) == 100
+    with redis.Redis.from_url(redis_url) as server:
+        keys = server.keys("*")
+        assert keys
+        assert all(server.pttl(key) > 0 for key in keys)
+
+
+def with_redis(url, work):
+    async def inside():
+        bus = RedisBus(url)
+        await bus.open()
+        try:
+            return await work(SharedState(bus))
+        finally:
+            await bus.close()
+
+    return asyncio.run(inside())
+
+
+def test_peers_learn_of_an_open_breaker_and_of_its_end(redis_url):
+    async def work(state):
+        now = [time.monotonic()]
+        one, two = (Breaker("db", ONE, shared=state, clock=lambda: now[0]) for _ in range(2))
+        await two.admit()
+        await one.settle(await one.admit(), 0, NetworkError("down"))
+        assert one.state is State.OPEN
+        now[0] += 1
+        with pytest.raises(CircuitOpenError) as refused:
+            await two.admit()
+        assert 50 < refused.value.retry_after <= 60
+        # The break is over on the server: the first who asks has the probe, the other waits.
+        await state.trip("db", None, 0)
+        seen = await state.enter("db", 0, "nobody", 0)
+        assert seen.state in {"granted", "open"}
+
+    with_redis(redis_url, work)
+
+
+def test_a_probe_that_succeeds_closes_it_for_all_and_one_cancelled_is_given_on(redis_url):
+    async def work(state):
+        opened = await state.trip("db", None, 0.0)
+        assert (await state.enter("db", opened.generation, "a", 30)).state == "granted"
+        assert (await state.enter("db", opened.generation, "b", 30)).state == "leased"
+        await state.free("db", "b")
+        assert (await state.enter("db", opened.generation, "b", 30)).state == "leased"
+        await state.free("db", "a")
+        assert (await state.enter("db", opened.generation, "b", 30)).state == "granted"
+        assert (await state.close("db", "a")).state == "leased"
+        closed = await state.close("db", "b")
+        assert closed.state == "closed"
+        assert closed.generation > opened.generation
+        assert (await state.enter("db", opened.generation, "c", 30)).state == "closed"
+
+    with_redis(redis_url, work)
+
+
+def test_a_failed_probe_opens_it_again_for_all(redis_url):
+    async def work(state):
+        opened = await state.trip("db", None, 0.0)
+        await state.enter("db", opened.generation, "a", 30)
+        again = await state.trip("db", "a", 20)
+        assert again.state == "open"
+        assert 19 < again.wait <= 20
+        assert (await state.trip("db", "late", 99)).wait <= 20
+
+    with_redis(redis_url, work)
+
+
+class Gone:
+    """A shared state that cannot be reached."""
+
+    def __getattr__(self, _name):
+        async def refused(*_given):
+            raise NetworkError("Redis does not answer")
+
+        return refused
+
+
+def test_without_the_shared_state_each_process_decides_alone():
+    async def work():
+        now = [1000.0]
+        breaker = Breaker("db", ONE, shared=Gone(), clock=lambda: now[0])
+        await breaker.settle(await breaker.admit(), 0, NetworkError("down"))
+        with pytest.raises(CircuitOpenError):
+            await breaker.admit()
+        now[0] += 60
+        probe = await breaker.admit()
+        with pytest.raises(CircuitOpenError):
+            await breaker.admit()
+        await breaker.settle(probe, 0, None)
+        assert breaker.state is State.CLOSED
+        limiter = Limiter("user", Rate(3, 60.0), shared=Gone())
+        answers = [(await limiter.take("ada")).allowed for _ in range(5)]
+        assert answers == [True, True, True, False, False]
+
+    asyncio.run(work())
