@@ -70,11 +70,12 @@ map: .venv/.dev ## write the map in docs/ARCHITECTURE.md and the catalogue of er
 	@.venv/bin/python tests/house/house_map.py
 	@PYTHONPATH=src .venv/bin/python tests/house/house_catalogue.py
 
-bench: .venv/.dev ## time from requirement to deployed, the heart alone, and beside many runs
+bench: .venv/.dev ## time from requirement to deployed, the heart alone, beside many runs, and guarded calls
 	@.venv/bin/python bench/river.py
 	@.venv/bin/python bench/heart.py
 	@.venv/bin/python bench/gates.py
 	@.venv/bin/python bench/many.py
+	@.venv/bin/python bench/guard.py
 
 chaos: .venv/.dev ## ten restarts of the server under a hundred thousand requests
 	@.venv/bin/python tests/service/restarts.py 10 100000

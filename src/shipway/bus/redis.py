@@ -17,15 +17,14 @@ from redis import asyncio as aioredis
 from redis.exceptions import RedisError
 
 from shipway.bus.doorbell import LONGEST, Listener, Ring
-from shipway.errors import NetworkError
+from shipway.errors import CircuitOpenError, NetworkError
+from shipway.resilience.ports import guard
 from shipway.secrets.redact import redact
 
 _COMMAND = 0.5
 _CONNECT = 0.25
 _POOL = 16
 _WAIT_FOR_ONE = 0.25
-#: After a fault nobody is sent to the server for so long: the others do without at once.
-_LEFT_ALONE = 1.0
 _AGAIN = 0.5
 _LOOK = 0.25
 _QUIET = 5.0
@@ -46,7 +45,7 @@ class RedisBus:
         self._subscribed: asyncio.Task[None] | None = None
         self._topics: set[str] = set()
         self._changed = asyncio.Event()
-        self._broken_until = 0.0
+        self._port = guard("redis")
         self._log = structlog.get_logger("bus")
         self._reachable: bool | None = None
 
@@ -106,15 +105,21 @@ class RedisBus:
 
     async def _guard(self, asked: Awaitable[Any]) -> Any:
         """Wait for a command, but never long, and not at all right after one that failed."""
-        if time.monotonic() < self._broken_until:
+
+        async def work() -> Any:
+            try:
+                return await asked
+            except _FAULTS as error:
+                self._note(reachable=False, why=type(error).__name__)
+                raise _unreachable() from error
+
+        try:
+            answer = await self._port.call(work)
+        except CircuitOpenError as error:
             if asyncio.iscoroutine(asked):
                 asked.close()
-            raise _unreachable()
-        try:
-            async with asyncio.timeout(_COMMAND + _WAIT_FOR_ONE):
-                answer = await asked
-        except _FAULTS as error:
-            self._broken_until = time.monotonic() + _LEFT_ALONE
+            raise _unreachable() from error
+        except NetworkError as error:
             self._note(reachable=False, why=type(error).__name__)
             raise _unreachable() from error
         self._note(reachable=True)

@@ -23,6 +23,7 @@ from shipway.errors import (
     ResourceError,
     ShipwayError,
 )
+from shipway.resilience.ports import guard
 from shipway.secrets import Secret
 from shipway.store.database import (
     Connection,
@@ -246,6 +247,7 @@ class PostgresDatabase:
         parts = conninfo_to_dict(self._conninfo)
         where = f"{parts.get('host', 'local socket')}:{parts.get('port', 5432)}"
         self.name = f"PostgreSQL, {parts.get('dbname', 'its default database')} on {where}"
+        self._port = guard("database")
         self.watch = Watch(self._limits.slow_after)
         self._pool: ConnectionPool[_Patient] = ConnectionPool(
             self._conninfo,
@@ -264,7 +266,10 @@ class PostgresDatabase:
         )
 
     def connect(self) -> _Patient:
-        """A new session outside the pool; raises what the driver raises."""
+        """A new session outside the pool; raises what the driver raises, or CircuitOpenError."""
+        return self._port.call_blocking(self._connected)
+
+    def _connected(self) -> _Patient:
         raw = _Patient.connect(self._conninfo, autocommit=True)
         self._configure(raw)
         return raw

@@ -1,0 +1,46 @@
+"""Every way out of this process, with what stands before it; a test fails for one that is not here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from shipway.domain.retries import RetryPolicy
+from shipway.resilience.breaker import Breaker, BreakerDetails, BreakerPolicy
+from shipway.resilience.guard import Guard, GuardPolicy
+from shipway.resilience.shared import Breakers
+from shipway.telemetry.metrics import BREAKERS
+
+_NEVER = RetryPolicy(retries=0)
+
+PORTS: Mapping[str, GuardPolicy] = {
+    # Everything works without it: a command that fails is not worth a second one, and after a
+    # fault nobody is sent there for a second.
+    "redis": GuardPolicy(
+        retry=_NEVER,
+        breaker=BreakerPolicy(window=1, minimum=1, open_s=1.0),
+        per_try=0.75,
+        total=None,
+        at_once=1024,
+        queue=0,
+    ),
+    # Who writes asks again every second until it is back; a server that refuses is not flooded.
+    "database": GuardPolicy(
+        retry=_NEVER,
+        breaker=BreakerPolicy(window=3, minimum=3, ratio=1.0, open_s=1.0),
+        per_try=None,
+        total=None,
+    ),
+}
+
+
+def guard(port: str, *, shared: Breakers | None = None) -> Guard:
+    """What stands before ``port``; its breaker's state is among the metrics."""
+    policy = PORTS[port]
+    breaker = Breaker(port, policy.breaker, shared=shared, observe=_measured)
+    BREAKERS.of(port, breaker.state.value).set(1)
+    return Guard(port, policy, breaker=breaker)
+
+
+def _measured(details: BreakerDetails) -> None:
+    BREAKERS.of(details.name, details.before.value).set(0)
+    BREAKERS.of(details.name, details.after.value).set(1)
