@@ -107,6 +107,7 @@ class House:
         self.artifacts = ArtifactStore(self.places.artifacts)
         self.queries = Queries(self.database, settings.home, self.artifacts)
         self.agent = Scripted()
+        self.contracts: Mapping[str, Contract] = WORK
         self.engines: list[Engine] = []
         self.rested: list[str] = []
         intake = Intake(settings.home, self.artifacts)
@@ -126,7 +127,7 @@ class House:
             Registry([self.agent]),
             self.artifacts,
             self.rested.append,
-            contracts=WORK,
+            contracts=self.contracts,
         )
         assert engine.start()
         self.engines.append(engine)

@@ -32,6 +32,9 @@ TABLE = {
     "pipeline": Lazy(
         "shipway.cli.pipeline:pipeline", REST, "List, show, validate and draw pipelines."
     ),
+    "contract": Lazy(
+        "shipway.cli.contract:contract", REST, "List, show and compare contracts of capabilities."
+    ),
     "release": Lazy(
         "shipway.cli.release:release", REST, "List, view, stop and roll back what is deployed."
     ),

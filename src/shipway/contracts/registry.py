@@ -13,6 +13,7 @@ from shipway.contracts.integrate import IntegrateRequest, IntegrateResult
 from shipway.contracts.plan import PlanRequest, PlanResult
 from shipway.contracts.scaffold import ScaffoldRequest, ScaffoldResult
 from shipway.contracts.validate import ValidateRequest, ValidateResult
+from shipway.contracts.versions import Edition, History
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,14 @@ class Contract:
     request: type[BaseModel]
     result: type[BaseModel]
     gates: tuple[str, ...] = ()
+    versions: History | None = None
+
+    @property
+    def history(self) -> History:
+        """The versions that are understood; only this one where there is no other yet."""
+        if self.versions is not None:
+            return self.versions
+        return History(self.capability, Edition(self.version, self.request, self.result))
 
 
 CONTRACTS: dict[str, Contract] = {

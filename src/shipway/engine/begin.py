@@ -1,4 +1,4 @@
-"""Writes a new run: its pinned pipeline, its first state and events."""
+"""Writes a new run: its pinned pipeline and contracts, its first state and events."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ def begin(connection: Connection, ready: Ready, page: Page, admission: Admission
     """
     pipeline = ready.pipeline
     held = admission.hold(connection, ready.values, page.now)
-    decision = submit(ready.run, pipeline, ready.values, page.now, held)
+    values = {**ready.values, "contracts": page.versions(pipeline)}
+    decision = submit(ready.run, pipeline, values, page.now, held)
     definition = definition_of(pipeline)
     ledger.insert_pipeline(connection, pipeline.digest, pipeline.name, pipeline.version, definition)
     state = decision.state
@@ -32,7 +33,7 @@ def begin(connection: Connection, ready: Ready, page: Page, admission: Admission
         definition=definition,
         title=ready.title,
         trace=ready.trace,
-        submission=encode(ready.values),
+        submission=encode(values),
         state=encode(state.to_json()),
         created_at=page.now,
         ended_at=state.ended_at,

@@ -18,19 +18,22 @@ from shipway.errors import ContractError
 
 def check_request(contract: Contract, task: Task) -> BaseModel:
     """The typed request of a task; raises ContractError."""
+    request: Any = task.request
     if task.version != contract.version:
-        raise ContractError(
-            f"{contract.capability} version {task.version} is not served here",
-            hint=f"this agent speaks version {contract.version}",
-        )
+        request = contract.history.cast("request", request, task.version, contract.version)
     try:
-        return contract.request.model_validate_json(encode(task.request))
+        return contract.request.model_validate_json(encode(request))
     except pydantic.ValidationError as error:
         raise ContractError(_faults(f"the request for {contract.capability}", error)) from None
 
 
-def check_result(contract: Contract, result: Any, artifacts: Artifacts) -> dict[str, Any]:
-    """The result as plain data, once it fits and every file it names is there; raises ContractError."""
+def check_result(
+    contract: Contract, result: Any, artifacts: Artifacts, version: int | None = None
+) -> dict[str, Any]:
+    """The result as plain data, once it fits and every file it names is there; raises ContractError.
+
+    It comes in ``version``, the one that its run is pinned to.
+    """
     # Asked of the exact type first: the other question walks through the model's metaclass.
     if type(result) is not contract.result and not isinstance(result, contract.result):
         raise ContractError(
@@ -49,6 +52,8 @@ def check_result(contract: Contract, result: Any, artifacts: Artifacts) -> dict[
                 "or differs from its digest"
             )
     plain: dict[str, Any] = decode(data)
+    if version not in {None, contract.version}:
+        plain = contract.history.cast("result", plain, contract.version, version)
     return plain
 
 

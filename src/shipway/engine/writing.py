@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from shipway import __version__
 from shipway.contracts.model import timestamp
 from shipway.contracts.registry import Contract
+from shipway.domain.pipeline import Pipeline
 from shipway.domain.run import events as e
 from shipway.domain.run.dead import is_dead
 from shipway.domain.run.decide import Decision, Order
@@ -83,7 +84,8 @@ class Page:
 
     def order(self, run: str, trace: str, decision: Decision) -> tuple[OrderRow, ...]:
         """Keep a decision's orders; returns those that are to be handed out after the commit."""
-        rows = tuple(self._row(run, trace, order) for order in decision.orders)
+        pinned = decision.state.submission.get("contracts", {})
+        rows = tuple(self._row(run, trace, order, pinned) for order in decision.orders)
         for row in rows:
             self._orders[run, row.stage, row.attempt] = row
         return rows if self._deliveries else ()
@@ -115,12 +117,22 @@ class Page:
             if self._submissions:
                 ledger.save_submissions(connection, self._submissions)
 
-    def _row(self, run: str, trace: str, order: Order) -> OrderRow:
+    def versions(self, pipeline: Pipeline) -> dict[str, int]:
+        """The versions of contracts that a run which begins now keeps to its end."""
+        capabilities = {stage.capability for stage in pipeline.stages}
+        return {
+            one: self._contracts[one].version
+            for one in sorted(capabilities)
+            if one in self._contracts
+        }
+
+    def _row(self, run: str, trace: str, order: Order, pinned: Mapping[str, int]) -> OrderRow:
         """The order with its task, as an agent will receive it."""
+        version = pinned.get(order.capability)
         task = encode(
             {
                 "capability": order.capability,
-                "version": self._contracts[order.capability].version,
+                "version": version or self._contracts[order.capability].version,
                 "run": run,
                 "stage": order.stage,
                 "attempt": order.attempt,

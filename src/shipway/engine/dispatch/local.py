@@ -199,7 +199,7 @@ class LocalDispatch:
             result = await agent.perform(request, desk)
         else:
             result = await self._in_thread(agent, request, desk)
-        return check_result(contract, result, desk.artifacts)
+        return check_result(contract, result, desk.artifacts, task.version)
 
     async def _in_thread(self, agent: Agent, request: BaseModel, desk: Desk) -> Any:
         """Run a blocking agent; when the attempt is cancelled its thread is awaited all the same."""
