@@ -9,6 +9,7 @@ from comparing import FIXED, GOLD, NEW_EDGE, SHOP, Maker
 
 from shipway.contracts.evidence import GateEvidence
 from shipway.domain.gates import Verdict
+from shipway.domain.policy import Policy
 from shipway.domain.states import Claim
 from shipway.gates import proof
 from shipway.gates.comparison import Comparison
@@ -43,6 +44,18 @@ def test_a_test_that_fails_without_the_change_proves_it(compare) -> None:
     assert seen.command[:3] == ["python", "-m", "pytest"]
     assert seen.fence is not None
     assert seen.findings[0].reproduce == "python -m pytest 'tests/test_shop.py::test_edge'"
+
+
+def test_a_comment_is_no_fix_with_or_without_tests(compare) -> None:
+    change = {"shop.py": SHOP["shop.py"] + "\n# Looked at.\n", "README.md": "# Looked at\n"}
+    for policy in (None, Policy(no_tests="a sketch")):
+        comparison = compare(change, policy=policy)
+        selected, _ = proof.GATE.select(comparison)
+        assert selected
+        seen = proof.GATE.judge(comparison)
+        assert seen.verdict is Verdict.FAIL
+        assert "comments" in seen.summary
+    assert not proof.GATE.select(compare({"shop.py": FIXED}, policy=Policy(no_tests="a sketch")))[0]
 
 
 def test_a_fix_without_any_test_is_not_proven(compare) -> None:

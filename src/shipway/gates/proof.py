@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass
 
 from shipway.contracts.evidence import Finding, GateEvidence, Measurement
 from shipway.domain.gates import Enforcement, Verdict
 from shipway.domain.states import Claim
 from shipway.gates import whole
-from shipway.gates.cases import Pairing, pairing, plain
+from shipway.gates.cases import Pairing, pairing, parse, plain, read
 from shipway.gates.comparison import Comparison
 from shipway.gates.gate import Gate
 from shipway.gates.look import Doubt, Record, evidence
@@ -39,11 +40,26 @@ def select(comparison: Comparison) -> tuple[bool, str]:
     project = comparison.head.bench.project
     if project.stack != "python" and not project.test:
         return False, "no test command is known"
-    if comparison.policy.no_tests:
+    if comparison.policy.no_tests and not (comparison.claim in PROVEN and is_inert(comparison)):
         return False, f"the policy says there are no tests: {comparison.policy.no_tests}"
     if comparison.claim in PROVEN:
         return True, f"a {comparison.claim.value} is proven by a test"
     return True, f"for a {comparison.claim.value} it is information"
+
+
+def is_inert(comparison: Comparison) -> bool:
+    """Whether only comments and layout of Python files were changed, and words beside them."""
+    known = parts(comparison)
+    trees = comparison.base.bench.tree, comparison.head.bench.tree
+    python = [one for one in comparison.changes if one.path.endswith(".py")]
+    others = [one for one in comparison.changes if one not in python]
+    if not python or any(known.roles.of(one.path) is not Role.WORDS for one in others):
+        return False
+    for one in python:
+        before, after = parse(read(trees[0], one.before)), parse(read(trees[1], one.path))
+        if one.is_gone or before is None or after is None or ast.dump(before) != ast.dump(after):
+            return False
+    return True
 
 
 def judge(comparison: Comparison) -> GateEvidence:
@@ -53,6 +69,12 @@ def judge(comparison: Comparison) -> GateEvidence:
     record.inputs["base"] = comparison.base.tree
     known = parts(comparison)
     needed = comparison.claim in PROVEN
+    if needed and is_inert(comparison):
+        return evidence(
+            bench, record, Verdict.FAIL,
+            "nothing but comments and layout was changed: there is no change that a test could prove",
+            Reading(examined=len(comparison.changes)),
+        )  # fmt: skip
     other = bench.project.stack != "python"
     if needed and not known.cause:
         return evidence(

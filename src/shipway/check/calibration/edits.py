@@ -44,15 +44,19 @@ def deleted(data: bytes, chosen: Iterable[Case]) -> bytes:
 
 
 def skipped(data: bytes, chosen: Iterable[Case]) -> bytes:
-    """With a skip mark on each of these tests, of the kind that its class understands."""
+    """With a skip mark on each of these tests; where nothing for it is imported, they skip themselves."""
     lines = data.splitlines(keepends=True)
     for case in _last_first(chosen):
-        name, mark = "pytest", 'mark.skip(reason="later")'
-        if _is_unittest(case):
-            name, mark = "unittest", 'skip("later")'
-        known = name if _imports(case.module, name) else f'__import__("{name}")'
-        indent = " " * case.node.col_offset
-        lines.insert(_span(case)[0], f"{indent}@{known}.{mark}\n".encode())
+        indent, at = " " * case.node.col_offset, _span(case)[0]
+        if _is_unittest(case) and _imports(case.module, "unittest"):
+            mark = '@unittest.skip("later")'
+        elif _imports(case.module, "pytest"):
+            mark = '@pytest.mark.skip(reason="later")'
+        else:
+            first = case.node.body[0]
+            indent, at = " " * first.col_offset, first.lineno - 1
+            mark = '__import__("pytest").skip("later")'
+        lines.insert(at, f"{indent}{mark}\n".encode())
     return b"".join(lines)
 
 
