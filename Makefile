@@ -17,7 +17,7 @@ unexport PYTHONPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX
 
 PIP := .venv/bin/python -m pip -qq --no-input install --only-binary=:all: --require-hashes
 
-.PHONY: help test demo check calibrate documents lint format map bench chaos lock clean
+.PHONY: help test demo check calibrate documents lint format map bench chaos fuzz lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-9s %s\n' "$$name" "$$what"; done
@@ -74,8 +74,12 @@ bench: .venv/.dev ## time from requirement to deployed, the heart alone, beside 
 	@.venv/bin/python bench/river.py
 	@.venv/bin/python bench/heart.py
 	@.venv/bin/python bench/gates.py
+	@.venv/bin/python bench/service.py
 	@.venv/bin/python bench/many.py
 	@.venv/bin/python bench/guard.py
+
+fuzz: .venv/.dev ## schemathesis over every route of the API, ten thousand cases
+	@PYTHONPATH=src:tests .venv/bin/python tests/service/fuzz.py 10000
 
 chaos: .venv/.dev ## ten restarts of the server under a hundred thousand requests
 	@.venv/bin/python tests/service/restarts.py 10 100000

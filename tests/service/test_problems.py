@@ -63,6 +63,20 @@ def test_what_cannot_be_served_is_a_problem(server, method, path, given, status)
 
 
 @pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", "/api/v1/runs", "GET, POST"),
+        ("OPTIONS", "/api/v1/flags/gates.mutants", "GET, PATCH"),
+        ("GET", "/api/v1/dead-letters/replay", "POST"),
+    ],
+)
+def test_a_wrong_method_is_told_all_that_would_do(server, method, path, allowed):
+    answer = server.http.request(method, path)
+    is_problem(answer, 405)
+    assert answer.headers["allow"] == allowed
+
+
+@pytest.mark.parametrize(
     ("name", "kind", "content", "status"),
     [
         ("run.sh", "text/plain", b"#!/bin/sh\n", 422),

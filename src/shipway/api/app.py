@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -95,7 +96,26 @@ async def _invalid(request: Request, error: Exception) -> Response:
 
 async def _of_framework(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for these only
-    return _answer(of_status(error.status_code, asked_of(request)), dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["allow"] = ", ".join(_allowed(request))
+    return _answer(of_status(error.status_code, asked_of(request)), headers)
+
+
+def _allowed(request: Request) -> list[str]:
+    """Every method that the address takes; the framework names those of one route only."""
+    paths = described(request.app)["paths"]
+    address = request.url.path
+    if address in paths:
+        return sorted(method.upper() for method in paths[address])
+    return sorted(
+        {
+            method.upper()
+            for template, methods in paths.items()
+            if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), address)
+            for method in methods
+        }
+    )
 
 
 async def _unexpected(request: Request, _error: Exception) -> Response:

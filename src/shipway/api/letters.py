@@ -27,7 +27,7 @@ def list_(asked: Annotated[wire.LetterQuestion, Query()], here: Here) -> list[De
 
 
 @router.get(
-    "/{number}",
+    "/{number:int}",
     operation_id="viewDeadLetter",
     summary="One, with what was asked for and what became of each attempt",
     responses=problems(404),

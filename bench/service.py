@@ -1,0 +1,117 @@
+"""Times a POST with everything on (token, limits, key, log, metrics, trace) against bare FastAPI."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+ROOT = Path(__file__).resolve().parent.parent
+ROUNDS, SECONDS, CALLERS = 3, 3.0, 8
+BODY = json.dumps({"text": "name: x"}).encode()
+PATH = "/api/v1/pipelines/validate"
+#: The same handler and the same strict model, on FastAPI and uvicorn as they come.
+BARE = f"""
+import socket, sys, uvicorn
+from fastapi import FastAPI
+from shipway.api.pipelines import PipelineText, Verdict, validate
+app = FastAPI()
+@app.post("{PATH}")
+def bare(given: PipelineText) -> Verdict:
+    return validate(given)
+listener = socket.create_server(("127.0.0.1", 0))
+print("http://127.0.0.1:%d" % listener.getsockname()[1], flush=True)
+config = uvicorn.Config(app, http="h11", ws="none", access_log=False, log_level="error")
+uvicorn.Server(config).run(sockets=[listener])
+"""
+
+
+def caller(
+    url: str, headers: dict[str, str], *, keyed: bool, until: float, done: list[int]
+) -> None:
+    """Ask again and again on one connection; count what was answered with 200."""
+    place = urlsplit(url)
+    count = 0
+    with socket.create_connection((str(place.hostname), int(place.port or 80)), timeout=30) as line:
+        while time.monotonic() < until:
+            given = headers | ({"idempotency-key": uuid4().hex} if keyed else {})
+            head = "".join(f"{name}: {value}\r\n" for name, value in given.items())
+            sent = f"POST {PATH} HTTP/1.1\r\nhost: 127.0.0.1\r\n{head}\r\n".encode() + BODY
+            line.sendall(sent)
+            answer = b""
+            while b"\r\n\r\n" not in answer:
+                answer += line.recv(65_536)
+            top, _, rest = answer.partition(b"\r\n\r\n")
+            length = int(top.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+            while len(rest) < length:
+                rest += line.recv(65_536)
+            count += top.startswith(b"HTTP/1.1 200")
+    done.append(count)
+
+
+def per_second(url: str, headers: dict[str, str], *, keyed: bool) -> float:
+    done: list[int] = []
+    until = time.monotonic() + SECONDS
+    threads = [
+        threading.Thread(
+            target=caller,
+            args=(url, headers),
+            kwargs={"keyed": keyed, "until": until, "done": done},
+        )
+        for _ in range(CALLERS)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(done) / SECONDS
+
+
+def start(words: list[str], home: Path) -> tuple[subprocess.Popen[str], str]:
+    process = subprocess.Popen(
+        [sys.executable, *words],
+        env=os.environ | {"SHIPWAY_HOME": str(home), "PYTHONPATH": str(ROOT / "src")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    for line in process.stdout or ():
+        if "http://" in line:
+            return process, line[line.index("http://") :].strip().rstrip('",')
+    raise RuntimeError("the server did not start")
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder) / "home"
+        bare, bare_url = start(["-c", BARE], home)
+        ours, url = start(["-m", "shipway", "serve", "--port", "0", "--json"], home)
+        json_body = {"content-type": "application/json", "content-length": str(len(BODY))}
+        token = (home / "token").read_text().strip()
+        full = json_body | {"authorization": f"Bearer {token}", "x-request-id": "bench"}
+        rows: dict[str, list[float]] = {"bare": [], "full": [], "without a key": []}
+        for _ in range(ROUNDS):
+            rows["bare"].append(per_second(bare_url, json_body, keyed=False))
+            rows["without a key"].append(per_second(url, full, keyed=False))
+            rows["full"].append(per_second(url, full, keyed=True))
+        for process in (bare, ours):
+            process.terminate()
+            process.wait(40)
+    middle = {name: statistics.median(values) for name, values in rows.items()}
+    print("service: POST with everything on against bare FastAPI, the same handler")
+    for name, value in middle.items():
+        print(f"  {name:15} {value:8.0f} /s   {value / middle['bare']:.2f} of bare")
+    print("  wanted: full at least 0.60 of bare")
+
+
+if __name__ == "__main__":
+    main()
