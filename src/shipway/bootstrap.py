@@ -187,6 +187,7 @@ def health_of(system: System) -> Registry:
         standard.disk(home),
         standard.pools(lambda: _pool(database)),
         standard.queue(lambda: _waiting(database)),
+        standard.dead_letters(lambda: _dead(system.letters)),
     )
     found.add_plugins()
     found.check_required()
@@ -203,6 +204,11 @@ def _waiting(database: Database) -> tuple[int, float, int]:
     metrics.RUNS.keep_only({(status,): float(count) for status, count in by_status.items()})
     age = 0.0 if found.oldest is None else max(0.0, time.time() - found.oldest)
     return found.runs, age, found.orders
+
+
+def _dead(letters: Letters) -> tuple[int, float | None]:
+    now = letters.depth()
+    return now.depth, now.oldest
 
 
 def _pool(database: Database) -> dict[str, tuple[int, int, int]]:

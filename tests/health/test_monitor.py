@@ -339,6 +339,12 @@ def found(check):
         (standard.pools(lambda: {"db": (5, 5, 0)}), "pass", ""),
         (standard.queue(lambda: (7, 301.0, 9)), "warn", "the oldest of 7 waits for 301 s"),
         (standard.queue(lambda: (7, 2.0, 9)), "pass", ""),
+        (
+            standard.dead_letters(lambda: (2, 60.0)),
+            "warn",
+            "2 wait for a person, the oldest for 60 s",
+        ),
+        (standard.dead_letters(lambda: (0, None)), "pass", ""),
         (standard.workers(lambda: (0, 3)), "warn", "no worker lives and 3 orders wait"),
         (standard.workers(lambda: (0, 0)), "pass", ""),
         (standard.database(lambda: None), "pass", ""),

@@ -208,6 +208,32 @@ def queue(look: Callable[[], tuple[int, float, int]]) -> HealthCheck:
     )
 
 
+def dead_letters(depth_and_age: Callable[[], tuple[int, float | None]]) -> HealthCheck:
+    """``depth_and_age``: dead letters that nobody has dealt with, and the age of the oldest."""
+
+    def probe() -> Finding:
+        depth, age = depth_and_age()
+        metrics.DEAD_LETTERS.set(depth)
+        metrics.DEAD_LETTER_AGE.set(age or 0.0)
+        if depth:
+            return Finding(
+                Status.WARN,
+                f"{depth} wait for a person, the oldest for {age:.0f} s",
+                depth,
+                "orders",
+            )
+        return Finding(value=0, unit="orders")
+
+    return HealthCheck(
+        name="dead-letters:depth",
+        probe=probe,
+        component_type="component",
+        required_for_ready=False,
+        reason="what nobody could do is kept for a person; everything else goes on",
+        remedy='see why with "shipway dead list", mend it, then "shipway dead replay"',
+    )
+
+
 def workers(alive_and_waiting: Callable[[], tuple[int, int]]) -> HealthCheck:
     """``alive_and_waiting``: workers with a fresh heartbeat, and orders that wait for one."""
 
@@ -280,6 +306,7 @@ def everything() -> list[HealthCheck]:
         filesystem(Path()),
         disk(Path()),
         queue(lambda: (0, 0.0, 0)),
+        dead_letters(lambda: (0, None)),
         workers(lambda: (0, 0)),
         breakers(dict),
         pools(dict),

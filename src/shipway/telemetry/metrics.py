@@ -102,6 +102,9 @@ QUEUE_AGE = Gauge(
 )
 OPEN_ORDERS = Gauge("shipway_open_orders", "Orders in hand, or on their way", registry=REGISTRY)
 DEAD_LETTERS = Gauge("shipway_dead_letters", "Dead letters that are kept", registry=REGISTRY)
+DEAD_LETTER_AGE = Gauge(
+    "shipway_dead_letters_oldest_seconds", "Age of the oldest dead letter", registry=REGISTRY
+)
 WORKERS = Gauge("shipway_workers", "Workers with a fresh heartbeat", registry=REGISTRY)
 
 # -- what holds it up -------------------------------------------------------------------------
