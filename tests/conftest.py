@@ -22,6 +22,7 @@ from shipway.agents.agent import Desk
 from shipway.config import Settings
 from shipway.contracts.envelope import Task
 from shipway.engine.places import Places
+from shipway.errors import BudgetError
 from shipway.store.artifacts import ArtifactStore
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -118,10 +119,24 @@ def make_desk(tmp_path: Path, settings: Settings, artifacts: ArtifactStore) -> C
             "say": lambda _line: None,
             "cancel": threading.Event(),
             "settings": settings,
+            "budget": NoBudget(),
         }
         return Desk(**(desk | given))
 
     return make
+
+
+class NoBudget:
+    """A run that may spend nothing: most agents ask no model."""
+
+    def left(self):
+        return 0
+
+    def reserve(self, model, most):
+        raise BudgetError("there is no budget here")
+
+    def settle(self, ticket, cost, tokens_in, tokens_out):
+        raise AssertionError("nothing was reserved")
 
 
 # -- repositories and the command -------------------------------------------------------------

@@ -260,6 +260,11 @@ class CommandError(AgentError):
     code = "COMMAND"
 
 
+class BudgetError(AgentError):
+    code = "BUDGET"
+    http_status = 402
+
+
 class NetworkError(ShipwayError):
     code = "NETWORK"
     category = Category.TRANSIENT

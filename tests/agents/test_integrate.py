@@ -302,7 +302,7 @@ work = Path(given["work"])
 store = Path(given["store"])
 desk = Desk(task=task, artifacts=ArtifactStore(store), work=work,
             hub=Path(given["hub"]), home=work, log=structlog.get_logger(), say=print,
-            cancel=threading.Event(), settings=Settings(home=work, cache=work / "cache"))
+            cancel=threading.Event(), settings=Settings(home=work, cache=work / "cache"), budget=None)
 integrate.Integrate(test_integrate.judge).perform(request, desk)
 """
 

@@ -13,6 +13,7 @@ import pytest
 
 from shipway.cli import inputs
 from shipway.cli.run import Wanted, submission_of
+from shipway.engine.commands import Maker
 from shipway.errors import UsageError
 
 NOTHING = Wanted(
@@ -90,24 +91,21 @@ def test_answers_and_times_are_understood_or_refused():
         assert "--timeout" in refused(inputs.seconds, text).message
 
 
-def test_an_agent_is_a_command_that_exists():
-    assert inputs.agent_command(
-        [f"implement=command:{shlex.quote(sys.executable)} -c 'print(1)'"]
-    ) == (
-        sys.executable,
-        "-c",
-        "print(1)",
-    )
-    assert inputs.agent_command(["implement=command:./in/the/repository --x"]) == (
-        "./in/the/repository",
-        "--x",
-    )
-    for text in ("implement", "plan=command:x", "implement=model:x", "implement=x"):
-        assert "SLOT=KIND:VALUE" in refused(inputs.agent_command, [text]).message
-    assert "no program" in refused(inputs.agent_command, ["implement=command:no-such-x"]).message
-    assert "is empty" in refused(inputs.agent_command, ["implement=command: "]).message
-    assert "quotes" in (refused(inputs.agent_command, ["implement=command:a 'b"]).hint or "")
-    assert "more than once" in refused(inputs.agent_command, ["a", "b"]).message
+def test_an_agent_is_a_command_that_exists_or_a_model():
+    quoted = shlex.quote(sys.executable)
+    made = inputs.maker([f"implement=command:{quoted} -c 'print(1)'"])
+    assert made == Maker("command", (sys.executable, "-c", "print(1)"))
+    made = inputs.maker(["implement=acp:./in/the/repository --x"])
+    assert made == Maker("acp", ("./in/the/repository", "--x"))
+    assert inputs.maker(["implement=model:some-model:7b"]) == Maker("model", model="some-model:7b")
+    assert inputs.maker([]) is None
+    for text in ("implement", "plan=command:x", "implement=llm:x", "implement=x"):
+        assert "implement=model:NAME" in refused(inputs.maker, [text]).message
+    assert "no program" in refused(inputs.maker, ["implement=command:no-such-x"]).message
+    assert "is empty" in refused(inputs.maker, ["implement=command: "]).message
+    assert "quotes" in (refused(inputs.maker, ["implement=command:a 'b"]).hint or "")
+    assert "no name of a model" in refused(inputs.maker, ["implement=model:a b"]).message
+    assert "more than once" in refused(inputs.maker, ["a", "b"]).message
 
 
 def test_where_a_new_repository_may_go(tmp_path):
@@ -145,7 +143,7 @@ def test_a_change_becomes_a_submission(tmp_path):
     patch.write_text("diff")
     given = {"repo": str(tmp_path), "requirement": "Fix it", "patch": str(patch), "claim": "fix"}
     made = submission_of(wanted(**given))
-    assert (made.kind, made.patch, made.command, made.claim) == ("change", b"diff", None, "fix")
+    assert (made.kind, made.patch, made.maker, made.claim) == ("change", b"diff", None, "fix")
     assert made.repository == tmp_path.resolve()
 
 

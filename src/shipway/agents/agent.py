@@ -34,6 +34,25 @@ class Artifacts(Protocol):
         ...
 
 
+class Budget(Protocol):
+    """What a run may still spend on models, in millionths of a dollar; it lasts across crashes."""
+
+    def left(self) -> int:
+        """What nobody has spent or reserved."""
+        ...
+
+    def reserve(self, model: str, most: int) -> str:
+        """Set aside what a request can cost at most, before it is sent; raises BudgetError.
+
+        What is reserved and never settled counts as spent.
+        """
+        ...
+
+    def settle(self, ticket: str, cost: int, tokens_in: int, tokens_out: int) -> None:
+        """What it did cost."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """What an agent may use while it works on one attempt.
@@ -52,6 +71,7 @@ class Desk:
     say: Callable[[str], None]
     cancel: threading.Event
     settings: Settings
+    budget: Budget
 
 
 class Asks(Exception):  # noqa: N818 - control flow: the attempt ends with questions, not an error

@@ -1,4 +1,4 @@
-"""The implement agent: a patch, or any command run in a workspace, becomes a candidate commit."""
+"""The implement agent: a patch, a command, a coding agent or a model makes a candidate commit."""
 
 from __future__ import annotations
 
@@ -10,12 +10,19 @@ from pathlib import Path
 
 from shipway.agents import commit
 from shipway.agents.agent import Desk, Failed
+from shipway.agents.implementing import acp
 from shipway.contracts.envelope import ErrorReport
-from shipway.contracts.implement import ImplementRequest, ImplementResult
+from shipway.contracts.implement import ImplementRequest, ImplementResult, Usage
 from shipway.domain.states import Claim
-from shipway.errors import AgentTimeoutError, CommandError, ContractError, ValidationError
+from shipway.errors import (
+    AgentTimeoutError,
+    CommandError,
+    ConfigurationError,
+    ContractError,
+    ValidationError,
+)
 from shipway.workspace.fence import Command, Fence, Finished, Limits
-from shipway.workspace.git import Capture, Hub
+from shipway.workspace.git import Capture, Hub, Workspace
 
 _LOGGED_LINES = 2000
 _DEFAULT_SECONDS = 3600.0
@@ -37,10 +44,16 @@ class Implement:
         claim = Claim(plan.get("claim", Claim.CHORE))
         title = str(plan.get("title", "change"))
         text = commit.message(claim, str(plan.get("name", "")), title, desk.task.run)
-        if request.change.kind == "patch":
-            capture = _apply(request, hub, text, desk)
-        else:
-            capture = self._run(request, hub, text, desk)
+        usage = None
+        match request.change.kind:
+            case "patch":
+                capture = _apply(request, hub, text, desk)
+            case "command":
+                capture = self._run(request, hub, text, desk)
+            case "acp":
+                capture, usage = self._converse(request, hub, text, desk)
+            case "model":
+                capture, usage = _ask_model(request, hub, text, desk)
         if not capture.changed:
             raise Failed(_nothing_changed(request))
         return ImplementResult(
@@ -51,29 +64,13 @@ class Implement:
             insertions=capture.insertions,
             deletions=capture.deletions,
             diff=desk.artifacts.put(capture.diff, "change.patch", "text/x-diff"),
+            usage=usage,
         )
 
     def _run(self, request: ImplementRequest, hub: Hub, text: str, desk: Desk) -> Capture:
         space = hub.checkout(request.base, desk.work / "workspace")
         inputs = _inputs(request, desk)
-        settings = desk.settings
-        passed = [name.strip() for name in settings.command_env.split(",")]
-        readable = [
-            Path(name).expanduser() for name in settings.command_readable.split(":") if name
-        ]
-        command = Command(
-            tuple(request.change.command),
-            space.path,
-            writable=(space.path,),
-            readable=(*space.readable, inputs, *readable),
-            env={name: os.environ[name] for name in passed if name in os.environ}
-            | {
-                "SHIPWAY_REQUIREMENT_FILE": str(inputs / "requirement.md"),
-                "SHIPWAY_PLAN_FILE": str(inputs / "plan.json"),
-            },
-            network=settings.command_network,
-            limits=Limits(seconds=_seconds_left(desk)),
-        )
+        command = _fenced(tuple(request.change.command), space, inputs, desk)
         desk.say(f"running {request.change.command[0]}")
         done = self._fence.run(command, cancel=desk.cancel, on_line=_Listener(desk))
         desk.log.info("command ended", how=done.why(), seconds=round(done.seconds, 1))
@@ -81,6 +78,67 @@ class Implement:
             raise Failed(_command_failed(done, request))
         desk.say("reading what changed")
         return hub.capture(space, text, request.base)
+
+    def _converse(
+        self, request: ImplementRequest, hub: Hub, text: str, desk: Desk
+    ) -> tuple[Capture, Usage]:
+        """A session with a coding agent, all of it in the fence."""
+        space = hub.checkout(request.base, desk.work / "workspace")
+        inputs = _inputs(request, desk)
+        agent = request.change.command
+        session = acp.Session(agent, desk)
+        argv = acp.argv(agent, inputs / "requirement.md")
+        command = _fenced(argv, space, inputs, desk, acp.source())
+        desk.say(f"talking to {agent[0]}")
+        done = self._fence.run(command, cancel=session.stop, on_line=session.hear)
+        desk.log.info("session ended", how=done.why(), seconds=round(done.seconds, 1))
+        usage = session.settle()
+        if not done.ok:
+            raise Failed(_command_failed(done, request))
+        desk.say("reading what changed")
+        return hub.capture(space, text, request.base), usage
+
+
+def _fenced(
+    argv: tuple[str, ...], space: Workspace, inputs: Path, desk: Desk, *more: Path
+) -> Command:
+    """A command in the workspace, with what the settings let it have."""
+    settings = desk.settings
+    passed = [name.strip() for name in settings.command_env.split(",")]
+    readable = [Path(name).expanduser() for name in settings.command_readable.split(":") if name]
+    return Command(
+        argv,
+        space.path,
+        writable=(space.path,),
+        readable=(*space.readable, inputs, *readable, *more),
+        env={name: os.environ[name] for name in passed if name in os.environ}
+        | {
+            "SHIPWAY_REQUIREMENT_FILE": str(inputs / "requirement.md"),
+            "SHIPWAY_PLAN_FILE": str(inputs / "plan.json"),
+        },
+        network=settings.command_network,
+        limits=Limits(seconds=_seconds_left(desk)),
+    )
+
+
+def _ask_model(request: ImplementRequest, hub: Hub, text: str, desk: Desk) -> tuple[Capture, Usage]:
+    """A language model at work on the files of a workspace."""
+    try:
+        # Imported here: the library is an extra, and large; only who asks a model pays for it.
+        from shipway.agents.implementing import model
+    except ImportError:
+        raise ConfigurationError(
+            "language models need an extra that is not installed",
+            hint="pip install 'shipway[ai]'",
+        ) from None
+    if not request.change.model:
+        raise ContractError("the change is a model's, but none is named")
+    space = hub.checkout(request.base, desk.work / "workspace")
+    requirement = desk.artifacts.read(request.requirement).decode("utf-8", "replace")
+    plan = desk.artifacts.read(request.plan).decode("utf-8", "replace")
+    usage = model.implement(request.change.model, space.path, requirement, plan, desk)
+    desk.say("reading what changed")
+    return hub.capture(space, text, request.base), usage
 
 
 class _Listener:
@@ -161,7 +219,7 @@ def _command_failed(done: Finished, request: ImplementRequest) -> ErrorReport:
 
 
 def _nothing_changed(request: ImplementRequest) -> ErrorReport:
-    source = "patch" if request.change.kind == "patch" else "command"
+    source = {"acp": "agent"}.get(request.change.kind, request.change.kind)
     return ErrorReport(
         code=CommandError.code,
         category="permanent",

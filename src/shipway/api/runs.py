@@ -14,9 +14,9 @@ from shipway.api.routing import Route, problems
 from shipway.contracts.model import ArtifactRef
 from shipway.contracts.views import EventView, RunDetail, RunSummary
 from shipway.domain.states import Claim
-from shipway.engine.commands import Changes, Submission
+from shipway.engine.commands import Changes, Maker, Submission
 from shipway.engine.pipelines.loader import located
-from shipway.errors import NotFoundError
+from shipway.errors import NotFoundError, UsageError
 from shipway.store.listing import Filter
 
 router = APIRouter(prefix="/api/v1/runs", tags=["runs"], route_class=Route)
@@ -228,7 +228,7 @@ def rewind(ref: Ref, back: wire.Rewound, here: Here, caller: Caller, doing: Doin
         requirement=None if back.requirement is None else _content(back.requirement, here),
         requirement_name=back.requirement_name,
         patch=None if back.patch is None else _content(back.patch, here),
-        command=None if back.command is None else tuple(back.command),
+        maker=_maker(back),
         claim=None if back.claim is None else Claim(back.claim),
         strategy=back.strategy,
         port=back.port,
@@ -285,7 +285,7 @@ def submission_of(new: wire.NewRun, here: Backend) -> Submission:
         target=new.target,
         strategy=new.strategy,
         patch=None if new.patch is None else _content(new.patch, here),
-        command=None if new.command is None else tuple(new.command),
+        maker=_maker(new),
         port=new.port,
         accept_unimplemented=new.accept_unimplemented,
         answers=new.answers,
@@ -297,3 +297,17 @@ def _content(given: wire.Content, here: Backend) -> bytes:
         return given.text.encode()
     ref = ArtifactRef(name="upload", sha256=given.upload, size=0, media_type="unknown")
     return here.system.artifacts.read(ref)
+
+
+def _maker(given: wire.NewRun | wire.Rewound) -> Maker | None:
+    """Who makes the change; raises UsageError when more than one is named."""
+    named = [
+        *([] if given.command is None else [Maker("command", tuple(given.command))]),
+        *([] if given.acp is None else [Maker("acp", tuple(given.acp))]),
+        *([] if given.model is None else [Maker("model", model=given.model)]),
+    ]
+    if len(named) > 1:
+        raise UsageError(
+            "a change comes from one of command, acp and model", hint="name only one of them"
+        )
+    return named[0] if named else None

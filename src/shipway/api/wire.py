@@ -73,6 +73,10 @@ class Uploaded(Model):
 Content = Text | Uploaded
 
 
+Made = Annotated[list[Word], Field(min_length=1, max_length=200)]
+ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/@-]{0,127}$")]
+
+
 class NewRun(Model):
     """What is to be run: a document that becomes a service, or a change to a repository."""
 
@@ -88,7 +92,9 @@ class NewRun(Model):
     target: Branch | None = None
     strategy: Literal["merge", "squash", "rebase", "fast-forward"] | None = None
     patch: Content | None = None
-    command: Annotated[list[Word], Field(min_length=1, max_length=200)] | None = None
+    command: Made | None = Field(default=None, description="a command that makes the change")
+    acp: Made | None = Field(default=None, description="starts a coding agent that speaks ACP")
+    model: ModelName | None = Field(default=None, description="a language model that makes it")
     port: Annotated[int, Field(ge=0, le=65_535)] = 0
     accept_unimplemented: bool = False
     answers: Annotated[dict[Name, Line], Field(max_length=100)] = Field(default_factory=dict)
@@ -119,7 +125,9 @@ class Rewound(Because):
     requirement: Content | None = None
     requirement_name: FileName = "requirement.md"
     patch: Content | None = None
-    command: Annotated[list[Word], Field(min_length=1, max_length=200)] | None = None
+    command: Made | None = Field(default=None, description="a command that makes the change")
+    acp: Made | None = Field(default=None, description="starts a coding agent that speaks ACP")
+    model: ModelName | None = Field(default=None, description="a language model that makes it")
     claim: Literal["fix", "feature", "refactor", "chore"] | None = None
     strategy: Literal["merge", "squash", "rebase", "fast-forward"] | None = None
     port: Annotated[int, Field(ge=0, le=65_535)] | None = None

@@ -205,7 +205,7 @@ def _changes(given: Mapping[str, Any]) -> Changes:
         requirement=None if asked is None else asked.data,
         requirement_name="requirement.md" if asked is None else asked.name,
         patch=None if patch is None else inputs.read(patch, "--patch", inputs.PATCH_LIMIT).data,
-        command=inputs.agent_command(given["agent"]),
+        maker=inputs.maker(given["agent"]),
         claim=None if claim is None else Claim(claim),
         answers=inputs.answers(given["answer"]),
     )

@@ -11,9 +11,12 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from shipway.errors import UsageError
+
+if TYPE_CHECKING:
+    from shipway.engine.commands import Maker
 
 MEGABYTE = 1024 * 1024
 REQUIREMENT_LIMIT = 1 * MEGABYTE
@@ -165,20 +168,33 @@ def answers(pairs: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def agent_command(pairs: Sequence[str]) -> tuple[str, ...] | None:
-    """The command of ``implement='command:CMD ...'``; None when no agent was named."""
+KINDS = ("command", "acp", "model")
+_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/@-]{0,127}")
+
+
+def maker(pairs: Sequence[str]) -> Maker | None:
+    """Who ``implement=KIND:VALUE`` says makes the change; None when no agent was named."""
     if not pairs:
         return None
     if len(pairs) > 1:
         raise UsageError("--agent was given more than once", hint="only implement can be chosen")
     slot, equals, choice = pairs[0].partition("=")
     kind, colon, text = choice.partition(":")
-    if not equals or slot != "implement" or not colon or kind != "command":
+    if not equals or slot != "implement" or not colon or kind not in KINDS:
         raise UsageError(
-            "--agent wants SLOT=KIND:VALUE, and today only implement=command:CMD",
+            "--agent wants implement=command:CMD, implement=acp:CMD or implement=model:NAME",
             hint="for example --agent implement='command:my-agent --headless'",
         )
-    return _command(text)
+    from shipway.engine.commands import Maker
+
+    if kind == "model":
+        if not _MODEL.fullmatch(text):
+            raise UsageError(
+                "--agent: this is no name of a model",
+                hint="for example --agent implement=model:gpt-5",
+            )
+        return Maker("model", model=text)
+    return Maker("acp" if kind == "acp" else "command", _command(text))
 
 
 def _command(text: str) -> tuple[str, ...]:

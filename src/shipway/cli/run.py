@@ -41,6 +41,7 @@ EXAMPLES = (
     "shipway run --spec api.yaml --dry-run",
     'shipway run --repo . --requirement "Round half up" --claim fix --patch round.patch',
     "shipway run --repo . --requirement @ticket.md --agent implement='command:my-agent --yes'",
+    "shipway run --repo . --requirement @ticket.md --agent implement=acp:my-coding-agent",
     "git diff | shipway run --repo . --requirement 'Tidy up' --claim refactor --patch -",
     "shipway run list",
     "shipway run watch @last",
@@ -93,7 +94,7 @@ class Wanted:
     "--agent",
     multiple=True,
     metavar="SLOT=KIND:VALUE",
-    help="Who makes the change: implement='command:CMD ...'.",
+    help="Who makes the change: implement=command:CMD, acp:CMD or model:NAME.",
 )
 @click.option("--pipeline", metavar="NAME|FILE", help="Default: service, or change with --repo.")
 @click.option("--target", metavar="BRANCH", help="The branch that the result goes to.")
@@ -260,7 +261,7 @@ def _change(wanted: Wanted, place: str) -> Submission:
         )
     repository = inputs.directory(place, "--repo")
     asked = inputs.requirement(wanted.requirement)
-    command = inputs.agent_command(wanted.agent)
+    maker = inputs.maker(wanted.agent)
     patch = None
     if wanted.patch is not None:
         patch = inputs.read(wanted.patch, "--patch", inputs.PATCH_LIMIT).data
@@ -271,7 +272,7 @@ def _change(wanted: Wanted, place: str) -> Submission:
         requirement_name=asked.name,
         repository=repository,
         patch=patch,
-        command=command,
+        maker=maker,
     )
 
 

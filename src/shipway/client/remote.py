@@ -24,7 +24,7 @@ from shipway.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from shipway.config import Settings
-    from shipway.engine.commands import Changes, Submission
+    from shipway.engine.commands import Changes, Maker, Submission
     from shipway.store.dead import Which
 
 _LOOK_EVERY = 0.2
@@ -128,7 +128,7 @@ class RemoteCommands:
             "target": submission.target,
             "strategy": submission.strategy,
             "patch": submission.patch and self._upload(submission.patch, "change.patch"),
-            "command": submission.command and list(submission.command),
+            **_made(submission.maker),
             "port": submission.port,
             "accept_unimplemented": submission.accept_unimplemented,
             "answers": dict(submission.answers),
@@ -169,7 +169,7 @@ class RemoteCommands:
             given = {
                 "requirement": text and self._upload(text, "requirement.md"),
                 "patch": patch and self._upload(patch, "change.patch"),
-                "command": changes.command and list(changes.command),
+                **_made(changes.maker),
                 "claim": changes.claim and changes.claim.value,
                 "strategy": changes.strategy,
                 "port": changes.port,
@@ -256,6 +256,13 @@ class RemoteHost:
         """Pause the watched run: what is in hand may finish within ``grace`` seconds."""
         if self._watched is not None:
             self._commands.pause(self._watched, reason="interrupted", grace=grace)
+
+
+def _made(maker: Maker | None) -> dict[str, Any]:
+    """Who makes the change, as the API names it."""
+    if maker is None:
+        return {}
+    return {maker.kind: maker.model if maker.kind == "model" else list(maker.command)}
 
 
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -221,6 +221,28 @@ class Flags(Section):
     )
 
 
+class Models(Section):
+    """Language models and coding agents."""
+
+    model_url: str | None = setting(
+        "the OpenAI-compatible endpoint that language models are asked at",
+        None,
+        example="http://127.0.0.1:8000/v1",
+    )
+    model_key: Secret | None = setting("the key for that endpoint", None)
+    model_price_in: float | None = setting(
+        "dollars for a million tokens read, where the published price does not hold", None, ge=0
+    )
+    model_price_out: float | None = setting(
+        "dollars for a million tokens written, where the published price does not hold", None, ge=0
+    )
+    model_requests: int = setting("requests that one attempt may send to a model", 60, ge=1)
+    model_answer_tokens: int = setting("tokens that one answer may have", 8192, ge=64)
+    run_budget: float = setting(
+        "dollars that a run may spend on models; reserved before they are spent", 5.0, ge=0
+    )
+
+
 class Health(Section):
     """Health."""
 
@@ -235,6 +257,7 @@ class Settings(
     Health,
     Flags,
     Service,
+    Models,
     Work,
     Retention,
     Storage,

@@ -11,11 +11,16 @@ from shipway.domain.states import Claim
 
 
 class ChangeSource(Model):
-    """Where a change to a repository comes from: a patch, or a command run in the workspace."""
+    """Where a change to a repository comes from.
 
-    kind: Literal["patch", "command"]
+    A patch; a command run in the workspace; a coding agent that speaks ACP (``command`` starts
+    it); or a language model (``model`` is its name).
+    """
+
+    kind: Literal["patch", "command", "acp", "model"]
     patch: ArtifactRef | None = None
     command: list[str] = Field(default_factory=list)
+    model: str | None = None
 
 
 class PlanRequest(Model):

@@ -46,11 +46,20 @@ _LOOK_EVERY = 0.02
 
 
 @dataclass(frozen=True, slots=True)
+class Maker:
+    """Who makes a change: a command, a coding agent that speaks ACP (``command``), or a ``model``."""
+
+    kind: Literal["command", "acp", "model"]
+    command: tuple[str, ...] = ()
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Submission:
     """What a person hands in. ``pipeline`` None takes the built-in one for its ``kind``.
 
     ``repository`` is the repository to change, or where a new service's repository is to be
-    (None: one of ours). A change comes as ``patch`` (its bytes) or ``command`` (an argument list).
+    (None: one of ours). A change comes as ``patch`` (its bytes) or from a ``maker``.
     """
 
     kind: Literal["specification", "change"]
@@ -63,7 +72,7 @@ class Submission:
     target: str | None = None
     strategy: str | None = None
     patch: bytes | None = None
-    command: tuple[str, ...] | None = None
+    maker: Maker | None = None
     port: int = 0
     accept_unimplemented: bool = False
     answers: Mapping[str, str] = field(default_factory=dict)
@@ -77,7 +86,7 @@ class Changes:
     requirement: bytes | None = None
     requirement_name: str = "requirement.md"
     patch: bytes | None = None
-    command: tuple[str, ...] | None = None
+    maker: Maker | None = None
     claim: Claim | None = None
     strategy: str | None = None
     port: int | None = None

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from shipway.agents.agent import Agent, Artifacts, Desk
 from shipway.config import Settings
 from shipway.contracts.envelope import Task
+from shipway.engine.budgets import Budgets
 from shipway.engine.places import Places
 from shipway.telemetry.attempts import attempt_log
 from shipway.telemetry.logs import bound
@@ -22,7 +23,10 @@ Note = Callable[[str, str, int, str], None]
 class Desks:
     """Makes desks; ``note`` receives what agents say they do (run, stage, attempt, text)."""
 
-    def __init__(self, settings: Settings, artifacts: Artifacts, note: Note) -> None:
+    def __init__(
+        self, settings: Settings, artifacts: Artifacts, note: Note, budgets: Budgets
+    ) -> None:
+        self._budgets = budgets
         self._settings = settings
         self._artifacts = artifacts
         self._note = note
@@ -54,6 +58,7 @@ class Desks:
             say=say,
             cancel=cancel,
             settings=self._settings,
+            budget=self._budgets.of(task),
         )
 
     def sit(self, agent: Agent, request: BaseModel, desk: Desk) -> object:

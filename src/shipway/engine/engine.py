@@ -25,6 +25,7 @@ from shipway.domain.run.decide import Decision
 from shipway.domain.states import RunStatus
 from shipway.engine.admission import limits_of
 from shipway.engine.advance import Committed, Writer, refusal
+from shipway.engine.budgets import Budgets
 from shipway.engine.codec import decode, encode
 from shipway.engine.commands import COMMANDS
 from shipway.engine.desks import Desks
@@ -73,7 +74,9 @@ class Engine:
         self._owner = Ownership(Places(settings.home).lock)
         limits = limits_of(settings)
         self.writer = Writer(database, now, self._after_commit, contracts, limits)
-        self._desks = Desks(settings, artifacts, self._note)
+        self._desks = Desks(
+            settings, artifacts, self._note, Budgets(database, settings.run_budget, now)
+        )
         self._dispatch = LocalDispatch(
             registry,
             self._desks,

@@ -22,7 +22,7 @@ from shipway.telemetry.trace import new
 from shipway.workspace.git import Hub, inspect
 
 if TYPE_CHECKING:
-    from shipway.engine.commands import Changes, Submission
+    from shipway.engine.commands import Changes, Maker, Submission
 
 BUILTIN = {"specification": "service", "change": "change"}
 Strategy = Literal["merge", "squash", "rebase", "fast-forward"]
@@ -76,13 +76,13 @@ class Intake:
                 changes.requirement, changes.requirement_name, _MEDIA[kind]
             )
             new["requirement"] = requirement.model_dump(mode="json")
-        if changes.patch is not None or changes.command is not None:
+        if changes.maker is not None or changes.patch is not None:
             if kind == "specification":
                 raise UsageError(
-                    "a run that began with a document takes no patch and no command",
+                    "a run that began with a document takes no patch and no agent",
                     hint="change the document: --spec FILE",
                 )
-            new["change"] = self._source(changes.patch, changes.command).model_dump(mode="json")
+            new["change"] = self._source(changes.patch, changes.maker).model_dump(mode="json")
         if changes.claim is not None:
             new["claim"] = changes.claim.value
         if changes.strategy is not None:
@@ -163,16 +163,16 @@ class Intake:
     def _change(self, submission: Submission) -> ChangeSource | None:
         if submission.kind == "specification":
             return None
-        return self._source(submission.patch, submission.command)
+        return self._source(submission.patch, submission.maker)
 
-    def _source(self, patch: bytes | None, command: tuple[str, ...] | None) -> ChangeSource:
-        if (patch is None) is (command is None):
+    def _source(self, patch: bytes | None, maker: Maker | None) -> ChangeSource:
+        if (patch is None) is (maker is None):
             raise UsageError(
-                "a change comes from a patch or from a command, from exactly one of them",
+                "a change comes from a patch or from an agent, from exactly one of them",
                 hint="--patch FILE, or --agent implement='command:CMD ...'",
             )
-        if command is not None:
-            return ChangeSource(kind="command", command=list(command))
+        if maker is not None:
+            return ChangeSource(kind=maker.kind, command=list(maker.command), model=maker.model)
         assert patch is not None  # noqa: S101 - one of the two is there
         kept = self._artifacts.put(patch, "change.patch", "text/x-diff")
         return ChangeSource(kind="patch", patch=kept)

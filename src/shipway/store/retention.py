@@ -21,6 +21,7 @@ RULES: dict[str, str] = {
     "orders": "with their run",
     "progress": "with its run",
     "dead_letters": "with their run",
+    "spending": "with its run",
     "commands": "with their run, or once they were answered long enough ago",
     "compatibility": "one row",
     "answers": "for a day, by whoever keeps the next one",
@@ -68,7 +69,7 @@ def forget_runs(connection: Connection, policy: Policy) -> list[str]:
     still = set(old_runs(connection, policy, limit=4 * BATCH))
     gone = [run for run in chosen if run in still]
     rows = [(run,) for run in gone]
-    for table in ("progress", "dead_letters", "orders", "events", "commands"):
+    for table in ("progress", "spending", "dead_letters", "orders", "events", "commands"):
         connection.executemany(f"DELETE FROM {table} WHERE run = ?", rows)  # noqa: S608 - our names
     connection.executemany("DELETE FROM runs WHERE id = ?", rows)
     return gone

@@ -112,6 +112,22 @@ dead_letters = Table(
     Index("dead_letters_by_state", "state", "at"),
 )
 
+# What runs spend on models, in millionths of a dollar; without a ``cost`` the reservation counts.
+spending = Table(
+    "spending",
+    metadata,
+    Column("ticket", Text, primary_key=True),
+    Column("run", Text, ForeignKey("runs.id"), nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("reserved", BigInteger, nullable=False),
+    Column("cost", BigInteger),
+    Column("tokens_in", BigInteger),
+    Column("tokens_out", BigInteger),
+    Index("spending_of_run", "run"),
+)
+
 # What other processes ask of the engine that owns the state directory.
 commands = Table(
     "commands",
