@@ -77,6 +77,7 @@ bench: .venv/.dev ## time from requirement to deployed, the heart alone, beside 
 	@.venv/bin/python bench/service.py
 	@.venv/bin/python bench/many.py
 	@.venv/bin/python bench/guard.py
+	@.venv/bin/python bench/flags.py
 
 fuzz: .venv/.dev ## schemathesis over every route of the API, ten thousand cases
 	@PYTHONPATH=src:tests .venv/bin/python tests/service/fuzz.py 10000

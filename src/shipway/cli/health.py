@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,9 +17,11 @@ from shipway.cli import runtext
 from shipway.cli.command import Command, speaks
 from shipway.cli.lines import Line, Part
 from shipway.cli.output import Output, one_line, write
-from shipway.cli.session import opened_here
+from shipway.cli.session import connected, opened_here
 from shipway.errors import ExitCode
 from shipway.health.monitor import Monitor
+
+Look = Callable[[], dict[str, Any]]
 
 
 @click.command(
@@ -28,10 +32,10 @@ from shipway.health.monitor import Monitor
 @speaks
 def health(output: Output, watch: bool) -> int:
     """Ask every health check, as a serving process does; exit code 1 when it would not be ready."""
-    with _monitor(output) as monitor:
+    with _asking(output, watch=watch) as look:
         if watch:
-            return _watched(output, monitor)
-        told = _asked(monitor)
+            return _watched(output, look)
+        told = look()
     if output.json:
         output.emit(told)
     else:
@@ -40,49 +44,46 @@ def health(output: Output, watch: bool) -> int:
 
 
 @contextmanager
-def _monitor(output: Output) -> Iterator[Monitor]:
+def _asking(output: Output, *, watch: bool) -> Iterator[Look]:
+    """What the server at SHIPWAY_URL says of itself; without one, checks that are asked from here."""
+    url = os.environ.get("SHIPWAY_URL")
+    if url:
+        with connected(url) as (client, _):
+            yield client.health
+        return
     from shipway import __version__
     from shipway.bootstrap import health_of
 
     with opened_here(output, progress=False) as system:
-        yield Monitor(health_of(system), __version__)
+        monitor = Monitor(health_of(system), __version__)
+        if watch:
+            monitor.start()
+        else:
+            asyncio.run(monitor.once())
+        try:
+            yield lambda: json.loads(monitor.detailed().body)
+        finally:
+            monitor.stop()
 
 
-def _asked(monitor: Monitor) -> dict[str, Any]:
-    import asyncio
-
-    asyncio.run(monitor.once())
-    told: dict[str, Any] = json.loads(monitor.detailed().body)
-    return told
-
-
-def _watched(output: Output, monitor: Monitor) -> int:
+def _watched(output: Output, look: Look) -> int:
     """One picture that is drawn again in place; one line for each change when nobody can see that."""
     from shipway.cli.render import Screen
 
     screen = Screen(sys.stdout, output.color)
-    monitor.start()
+    if screen.live and not output.json:
+        drawing = screen.drawing(lambda _width: _lines(look(), unicode=screen.unicode))
+        drawing.open()
+        try:
+            while True:
+                time.sleep(1)
+        finally:
+            drawing.close()
     told: dict[str, Any] = {}
-
-    def look() -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(monitor.detailed().body)
-        return found
-
-    try:
-        if screen.live and not output.json:
-            drawing = screen.drawing(lambda _width: _lines(look(), unicode=screen.unicode))
-            drawing.open()
-            try:
-                while True:
-                    time.sleep(1)
-            finally:
-                drawing.close()
-        while True:
-            before, told = told, look()
-            _tell_changes(output, before, told)
-            time.sleep(0.5)
-    finally:
-        monitor.stop()
+    while True:
+        before, told = told, look()
+        _tell_changes(output, before, told)
+        time.sleep(0.5)
 
 
 def _tell_changes(output: Output, before: dict[str, Any], now: dict[str, Any]) -> None:

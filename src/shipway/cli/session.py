@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from shipway.bootstrap import System
     from shipway.cli.output import Output
     from shipway.cli.seam import Session
+    from shipway.client.client import Client
     from shipway.config import Settings
     from shipway.engine.keeper import Keeper
     from shipway.flags.editing import Switchboard
@@ -46,12 +47,20 @@ def opened(output: Output, *, progress: bool = True) -> Iterator[Session]:
 
 @contextmanager
 def _server(url: str) -> Iterator[Session]:
-    found = settings()
-    from shipway.client.client import Client
     from shipway.client.remote import Remote
 
-    with Client(url, _token(found)) as client:
+    with connected(url) as (client, found):
         yield Remote(client, found)
+
+
+@contextmanager
+def connected(url: str) -> Iterator[tuple[Client, Settings]]:
+    """A client of the server at this address."""
+    found = settings()
+    from shipway.client.client import Client
+
+    with Client(url, _token(found)) as client:
+        yield client, found
 
 
 def _token(found: Settings) -> Secret:

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from shipway.config.load import load
-from shipway.config.setting import declared
+from shipway.config.setting import as_text, declared
 from shipway.config.tree import Settings
 from shipway.errors import ConfigurationError
 
@@ -42,6 +42,11 @@ class Live:
     def when_changed(self, name: str, act: Act) -> None:
         """Call ``act`` with the new settings when this one changes; only reloadable ones do."""
         self._acts.setdefault(name, []).append(act)
+
+    def tell(self) -> None:
+        """Write into the log what is in force, secrets masked: the first thing to look at later."""
+        chosen = {one.name: as_text(getattr(self.settings, one.name)) for one in declared(Settings)}
+        _log.info("settings in force", **chosen)
 
     def listen(self) -> None:
         """Look again on SIGHUP; only a process's main thread can listen."""

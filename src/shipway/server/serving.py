@@ -70,6 +70,7 @@ class Serving:
         assert embedded is not None  # noqa: S101 - it was opened so
         embedded.start()
         self._system.live.listen()
+        self._system.live.tell()
         address = address_of(self._listener)
         try:
             asyncio.run(self._serve(address))
