@@ -77,3 +77,18 @@ def test_commands_that_print_without_end_are_no_evidence(judge, git_repository) 
     report = judge(repository, base="HEAD~1", gates=("tests",))
     assert gate(report, "tests").verdict is Verdict.ERROR
     assert report.outcome is Outcome.PERSON
+
+
+def test_a_word_in_the_place_of_a_password_is_none_and_a_password_is_one(
+    judge, git_repository
+) -> None:
+    shown = '"""Like ftp://user:password@host or ftp://user:${PW}@host."""\n'
+    real = 'URL = "ftp://user:hunter2hunter2@host"\n'  # pragma: allowlist secret
+    repository = git_repository(SHOP, [{"shown.py": shown}])
+    report = judge(repository, base="HEAD~1", gates=("secrets",))
+    assert report.outcome is Outcome.ACCEPTED
+    write(repository, {"shown.py": shown.replace('"\n', f'"\n{real}'), "real.py": real})
+    report = judge(repository, gates=("secrets",))
+    assert report.outcome is Outcome.REJECTED
+    bad = [one for one in gate(report, "secrets").findings if one.severity == "error"]
+    assert {one.path for one in bad} == {"shown.py", "real.py"}

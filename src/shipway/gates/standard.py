@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import PurePosixPath
@@ -9,6 +10,7 @@ from pathlib import PurePosixPath
 from shipway.contracts.evidence import Finding, GateEvidence
 from shipway.domain.gates import Enforcement, Verdict
 from shipway.gates import selection, static
+from shipway.gates.cases import read
 from shipway.gates.changes import Change
 from shipway.gates.comparison import Comparison
 from shipway.gates.gate import Gate
@@ -17,6 +19,8 @@ from shipway.gates.suite_gate import TESTS
 
 _CHANCE = frozenset({"base64-high-entropy-string", "hex-high-entropy-string"})
 _GUESSES = _CHANCE | {"secret-keyword", "basic-auth-credentials"}
+_ADDRESS = re.compile(r"://[^\s:/@]*:([^\s/@]+)@")
+_PLACE = re.compile(r"(?i)password|passwd|pass|pwd|pw|secret|x+|\*+|\.+|<[^>]*>|\$?\{[^}]*\}|\$\w+")
 _PROSE = frozenset({".md", ".rst", ".txt", ".adoc"})
 _BESIDE = frozenset({"docs", "doc", "examples", "example", "fixtures"})
 # Syntax, comparisons that cannot be meant, broken statements, names that are not there.
@@ -79,6 +83,16 @@ def _guessed(finding: Finding) -> bool:
     return beside and finding.rule in _GUESSES
 
 
+def _stands_for_one(finding: Finding, text: bytes) -> bool:
+    """An address that shows where a password goes, with a word in its place."""
+    lines = text.decode("utf-8", "replace").splitlines()
+    at = finding.line or 0
+    if finding.rule != "basic-auth-credentials" or not 0 < at <= len(lines):
+        return False
+    found = _ADDRESS.findall(lines[at - 1])
+    return bool(found) and all(_PLACE.fullmatch(one) for one in found)
+
+
 def _style(finding: Finding) -> bool:
     """What ruff says of style; what it says of names and syntax is a fault in any project."""
     return not finding.rule.startswith(_FAULTS)
@@ -100,7 +114,12 @@ def soften(seen: GateEvidence, harmless: Callable[[Finding], bool], why: str) ->
 
 def _secrets(comparison: Comparison) -> GateEvidence:
     """A guess in a test informs; a guess by chance alone is asked about; all else is a secret."""
-    seen = soften(_judge_changed("secrets")(comparison), _guessed, "guesses in tests and prose")
+    tree = comparison.head.bench.tree
+
+    def harmless(finding: Finding) -> bool:
+        return _guessed(finding) or _stands_for_one(finding, read(tree, finding.path))
+
+    seen = soften(_judge_changed("secrets")(comparison), harmless, "guesses in tests and prose")
     bad = [one for one in seen.findings if one.severity == "error"]
     if seen.verdict is Verdict.FAIL and bad and all(one.rule in _CHANCE for one in bad):
         ask = f"{bad[0].path}:{bad[0].line} looks like chance: is it a key, or a harmless constant?"
@@ -208,7 +227,7 @@ GATES = (
         _rule("lint"), _lint,
     ),
     Gate(
-        "secrets", 1, 3.0, Enforcement.REQUIRED,
+        "secrets", 2, 3.0, Enforcement.REQUIRED,
         "nothing that looks like a password or key comes in",
         _select_changed("secrets"), _secrets,
     ),
