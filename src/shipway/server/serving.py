@@ -20,6 +20,7 @@ from shipway.config import Settings
 from shipway.errors import ExitCode
 from shipway.health.monitor import Monitor
 from shipway.lifecycle import settle_memory
+from shipway.resilience.adaptive import AdaptiveLimit
 from shipway.server.drain import DrainServer, Times
 from shipway.server.edge import Edge, Traffic
 from shipway.server.sockets import address_of, announce, notify, watchdog_seconds, withdraw
@@ -59,7 +60,13 @@ class Serving:
             monitor=self._monitor,
             feed=self._feed,
         )
-        edge = Edge(make_app(backend), self._traffic, TokenCheck(token), told=requests.observe)
+        edge = Edge(
+            make_app(backend),
+            self._traffic,
+            TokenCheck(token),
+            told=requests.observe,
+            admission=AdaptiveLimit(),
+        )
         self._server = DrainServer(
             edge, self._traffic, self._times, asked=self._asked, closed=self._closed
         )
