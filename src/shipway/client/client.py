@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Self, TypeVar
 
 import httpx
@@ -13,7 +14,10 @@ import orjson
 
 from shipway import errors
 from shipway.client.calls import Call
+from shipway.domain import retries
+from shipway.domain.retries import RetryPolicy
 from shipway.errors import NetworkError, ShipwayError
+from shipway.resilience.ports import guard
 from shipway.secrets import Secret
 from shipway.telemetry import failures
 
@@ -21,7 +25,7 @@ Answer = TypeVar("Answer")
 
 #: Times a call is sent at most, and the longest wait between two of them in seconds.
 ATTEMPTS, LONGEST_WAIT = 4, 5.0
-_FIRST_WAIT = 0.1
+_RETRIES = RetryPolicy(ATTEMPTS - 1, base=0.5, maximum=LONGEST_WAIT)
 _AGAIN = frozenset({408, 429, 502, 503, 504})
 _IN_PROGRESS = "IN_PROGRESS"
 _OF_STATUS: dict[int, type[ShipwayError]] = {
@@ -41,6 +45,7 @@ class _Sending:
     def __init__(self, url: str, token: Secret) -> None:
         self._url = url.rstrip("/")
         self._token = token
+        self._port = guard("server")
 
     def request(self, call: Call[Answer]) -> httpx.Request:
         headers = {"authorization": f"Bearer {self._token.reveal()}"} | dict(call.headers)
@@ -58,9 +63,9 @@ class _Sending:
 
     def wait(self, attempt: int, came: httpx.Response | httpx.HTTPError) -> float | None:
         """Seconds until it is sent again; None when it is not."""
-        if attempt >= ATTEMPTS:
+        if not retries.may_retry(_RETRIES, attempt):
             return None
-        drawn: float = random.random() * min(LONGEST_WAIT, _FIRST_WAIT * 4**attempt)  # noqa: S311 - only spreads callers
+        drawn = retries.delay(_RETRIES, attempt, random.random())  # noqa: S311 - only spreads callers
         if isinstance(came, httpx.HTTPError):
             return drawn
         busy = came.status_code == 409 and _told(came).get("code") == _IN_PROGRESS
@@ -151,7 +156,8 @@ class Client(_Sending):
         while True:
             came: httpx.Response | httpx.HTTPError
             try:
-                came = self._http.send(self.request(call))
+                asked = self.request(call)
+                came = self._port.call_blocking(partial(self._http.send, asked))
             except httpx.HTTPError as error:
                 came = error
             wait = self.wait(attempt, came)
@@ -183,7 +189,8 @@ class AsyncClient(_Sending):
         while True:
             came: httpx.Response | httpx.HTTPError
             try:
-                came = await self._http.send(self.request(call))
+                asked = self.request(call)
+                came = await self._port.call(partial(self._http.send, asked))
             except httpx.HTTPError as error:
                 came = error
             wait = self.wait(attempt, came)

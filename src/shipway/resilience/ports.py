@@ -23,6 +23,11 @@ PORTS: Mapping[str, GuardPolicy] = {
         at_once=1024,
         queue=0,
     ),
+    # The client decides from the answer whether it sends a call again; here is counted whether
+    # there was an answer at all.
+    "server": GuardPolicy(
+        retry=_NEVER, breaker=BreakerPolicy(open_s=1.0), per_try=None, total=None
+    ),
     # Who writes asks again every second until it is back; a server that refuses is not flooded.
     "database": GuardPolicy(
         retry=_NEVER,
