@@ -30,6 +30,8 @@ CALLS = {"create_connection", "open_connection"}
 BARE = {
     "release/probe.py": "it is itself the check of health: each question has its own time-out, and no answer"
     " is what it is there to find out",
+    "agents/implementing/session.py": "it speaks over pipes to a process of its own, in the fence and with"
+    " a time-out",
     "gates/flows/client.py": "it judges a candidate inside the fence: an answer that fails must not be"
     " asked for again",
 }

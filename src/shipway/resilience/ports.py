@@ -28,6 +28,8 @@ PORTS: Mapping[str, GuardPolicy] = {
     "server": GuardPolicy(
         retry=_NEVER, breaker=BreakerPolicy(open_s=1.0), per_try=None, total=None
     ),
+    # Each request is paid for and reserved before: the stage's retries begin anew, not this.
+    "model": GuardPolicy(retry=_NEVER, per_try=None, total=None),
     # Who writes asks again every second until it is back; a server that refuses is not flooded.
     "database": GuardPolicy(
         retry=_NEVER,

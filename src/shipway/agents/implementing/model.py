@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from shipway.agents.implementing.prices import Price, price_of
 from shipway.contracts.envelope import ErrorReport
 from shipway.contracts.implement import Usage
 from shipway.errors import BudgetError, ConfigurationError
+from shipway.resilience.ports import guard
 
 _LOOK_EVERY_S = 0.1
 _ANSWER_WITHIN_S = 300.0
@@ -127,6 +129,7 @@ class _Paying(WrapperModel):
         self._price = price
         self._desk = desk
         self._most = desk.settings.model_answer_tokens
+        self._port = guard("model")
         self.used = Usage(model=wrapped.model_name)
 
     async def request(
@@ -142,7 +145,8 @@ class _Paying(WrapperModel):
         )
         ticket = self._desk.budget.reserve(self.model_name, self._price(read, self._most))
         self._desk.say(f"asking {self.model_name}")
-        response = await super().request(messages, settings, model_request_parameters)
+        ask = partial(super().request, messages, settings, model_request_parameters)
+        response = await self._port.call(ask)
         used = response.usage
         cost = self._price(used.input_tokens, used.output_tokens)
         self._desk.budget.settle(ticket, cost, used.input_tokens, used.output_tokens)
