@@ -31,7 +31,6 @@ from shipway.engine.queries import Queries
 from shipway.engine.record import Reporter
 from shipway.flags.editing import Switchboard
 from shipway.flags.opening import flags_of, keeping
-from shipway.health import standard
 from shipway.health.check import Status
 from shipway.health.ground import Check, CheckResult, doctor_checks
 from shipway.health.registry import Registry
@@ -175,6 +174,8 @@ def serve(settings: Settings) -> Ended:
 def health_of(system: System) -> Registry:
     """What is asked again and again while a process serves, with how each thing is asked."""
     from shipway.agents.wiring import registry
+    from shipway.health import standard
+    from shipway.telemetry.metrics import breaker_states
 
     found = Registry(system.settings.health_required)
     database, home = system.database, system.settings.home
@@ -187,6 +188,7 @@ def health_of(system: System) -> Registry:
         standard.disk(home),
         standard.pools(lambda: _pool(database)),
         standard.queue(lambda: _waiting(database)),
+        standard.breakers(breaker_states),
         standard.dead_letters(lambda: _dead(system.letters)),
     )
     found.add_plugins()

@@ -18,7 +18,9 @@ from shipway.health.check import Finding, HealthCheck, Status
 from shipway.health.endpoint import Endpoint
 from shipway.health.monitor import Monitor
 from shipway.health.registry import Registry
-from shipway.telemetry.metrics import exposition
+from shipway.resilience.breaker import Breaker, BreakerPolicy
+from shipway.resilience.ports import _measured
+from shipway.telemetry.metrics import BREAKERS, breaker_states, exposition
 
 
 class Patient:
@@ -358,12 +360,10 @@ def test_what_the_standard_checks_find(check, status, output):
 
 
 def test_what_checks_see_is_measured_as_well():
-    found(standard.breakers(lambda: {"git": "open"}))
     found(standard.pools(lambda: {"db": (4, 5, 2)}))
     found(standard.queue(lambda: (7, 31.0, 9)))
     text = exposition().decode()
     for line in (
-        'shipway_breaker_state{breaker="git",state="open"} 1.0',
         'shipway_pool_connections{pool="db",state="in_use"} 4.0',
         'shipway_pool_waiting{pool="db"} 2.0',
         "shipway_queue_depth_runs 7.0",
@@ -372,8 +372,14 @@ def test_what_checks_see_is_measured_as_well():
         'shipway_health_check_status{check="queue:age"} 0.0',
     ):
         assert line in text
-    found(standard.breakers(dict))
-    assert 'breaker="git"' not in exposition().decode()
+
+
+def test_breakers_are_looked_at_where_they_tell_their_state():
+    breaker = Breaker("somebody", BreakerPolicy(window=1, minimum=1), observe=_measured)
+    breaker.failure(breaker.enter())
+    standing = found(standard.breakers(breaker_states))
+    assert (standing.status, standing.seen.output) == ("warn", "somebody is open")
+    BREAKERS.of("somebody", "open").set(0)
 
 
 def test_the_file_system_is_written_and_left_as_it_was(tmp_path):

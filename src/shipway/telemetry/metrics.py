@@ -41,6 +41,10 @@ class Family(Generic[Metric]):
             child = self._children[values] = self.metric.labels(*values)
         return child
 
+    @property
+    def children(self) -> Mapping[tuple[str, ...], Metric]:
+        return self._children
+
     def keep_only(self, known: Mapping[tuple[str, ...], float]) -> None:
         """Set a gauge for each of these, and forget the others: what is gone is not zero for ever."""
         for values in self._children.keys() - known.keys():
@@ -126,6 +130,12 @@ EXPOSURES = _counter(
     "shipway_flag_exposures_total", "Who was shown which variant of a flag", "flag", "variant"
 )
 BUILD = _gauge("shipway_build_info", "1, with what runs here", "version", "revision")
+
+
+def breaker_states() -> dict[str, str]:
+    """The state of each breaker of this process, by its name."""
+    children = dict(BREAKERS.children)
+    return {name: state for (name, state), child in children.items() if child._value.get() == 1}  # noqa: SLF001 - the library's own number
 
 
 def exposition() -> bytes:
