@@ -78,11 +78,13 @@ bench: .venv/.dev ## time from requirement to deployed, the heart alone, beside 
 	@.venv/bin/python bench/many.py
 	@.venv/bin/python bench/guard.py
 	@.venv/bin/python bench/flags.py
+	@.venv/bin/python bench/fleet.py
 
 fuzz: .venv/.dev ## schemathesis over every route of the API, ten thousand cases
 	@PYTHONPATH=src:tests .venv/bin/python tests/service/fuzz.py 10000
 
-chaos: .venv/.dev ## ten restarts of the server under a hundred thousand requests
+chaos: .venv/.dev ## kill, stop and freeze a fleet (N= for more kills); then ten restarts of the server under load
+	@.venv/bin/python tests/fleet/chaos.py $(if $(N),--kills "$(N)")
 	@.venv/bin/python tests/service/restarts.py 10 100000
 
 lock: ## resolve and pin every dependency again

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from shipway.agents.registry import Registry as AgentRegistry
 from shipway.config import Settings
@@ -29,17 +31,27 @@ from shipway.engine.once import Answers
 from shipway.engine.places import Places
 from shipway.engine.queries import Queries
 from shipway.engine.record import Reporter
+from shipway.errors import ConfigurationError, ConflictError, UsageError
 from shipway.flags.editing import Switchboard
 from shipway.flags.opening import flags_of, keeping
 from shipway.health.check import Status
 from shipway.health.ground import Check, CheckResult, doctor_checks
 from shipway.health.registry import Registry
+from shipway.lifecycle import Lifecycle, Part
 from shipway.release.releases import Releases
 from shipway.store import figures
 from shipway.store.artifacts import ArtifactStore
 from shipway.store.database import Database
 from shipway.store.opening import REVISION, database, prepare, revision_for_us
 from shipway.telemetry.logs import configure
+
+if TYPE_CHECKING:
+    from shipway.engine.dispatch.fleet.queue import Placing
+    from shipway.engine.dispatch.fleet.worker import Worker
+    from shipway.engine.fleet import Fleet
+    from shipway.engine.roll import Roll
+
+_LOOK_AGAIN = 0.2
 
 
 class System:
@@ -54,8 +66,9 @@ class System:
         self.database = prepare(self._places.database, settings)
         self.artifacts = ArtifactStore(self._places.artifacts)
         self.queries = Queries(self.database, settings.home, self.artifacts)
+        self.roll = roll(settings, self.database)
         self.embedded = EmbeddedEngine(settings.home, self._make_engine) if embedded else None
-        self._engine: Keeps = self.embedded or EngineProcess(settings.home)
+        self._engine: Keeps = self.embedded or self.roll or EngineProcess(settings.home)
 
     def _make_engine(self) -> Engine:
         from shipway.engine.measures import Measures
@@ -67,12 +80,14 @@ class System:
     @cached_property
     def commands(self) -> Commands:
         intake = Intake(self.settings.home, self.artifacts)
+        place = None if self.roll is None else enter(self.database, self.settings.home).orders
         return Commands(
             self.database,
             self.settings.home,
             intake,
             self._engine.ensure,
             limits=limits_of(self.settings),
+            place=place,
         )
 
     @cached_property
@@ -106,8 +121,19 @@ class System:
         """Make sure that the run goes on without anybody watching."""
         self._engine.ensure()
 
+    def objections(self, run: str) -> list[str]:
+        """What keeps a run from going on now, as far as the fleet is concerned."""
+        if self.roll is None:
+            return []
+        stages = self.queries.run(run).stages
+        alone = self.roll.unserved((stage.capability, stage.agent) for stage in stages)
+        found = [f"no worker for {', '.join(alone)} is there now"] if alone else []
+        return found if self.roll.alive() else ["no engine is there now", *found]
+
     def ensure_progress(self) -> int:
         """Carry on runs that were left in the middle; returns how many an engine had to be started for."""
+        if self.roll is not None:
+            return 0  # engines of a fleet are started by those who run it
         left = self.queries.interrupted()
         if left and not self._engine.starting() and not self._engine.alive():
             self._engine.ensure()
@@ -148,10 +174,132 @@ def make_engine(
 
     settings = live.settings
     reporter = Reporter(settings.home, queries, artifacts)
-    engine = Engine(settings, database, registry(settings), artifacts, reporter.write)
+    side = fleet_side(settings, database)
+    engine = Engine(settings, database, registry(settings), artifacts, reporter.write, fleet=side)
     engine.flags = flags_of(settings, database)
     live.when_changed("max_attempts_at_once", engine.adopt)
     return engine
+
+
+def roll(settings: Settings, database: Database) -> Roll | None:
+    """Who is there, where the database is one that a fleet shares."""
+    if database.kind != "postgresql":
+        return None
+    from shipway.engine.roll import Roll
+
+    return Roll(database, settings.worker_lease_s)
+
+
+def enter(database: Database, home: Path) -> Placing:
+    """Begin to take part in a fleet; raises ConfigurationError when ``home`` is another one."""
+    from shipway.engine.dispatch.fleet.home import enter
+
+    return enter(database, home)
+
+
+def fleet_side(settings: Settings, database: Database) -> Fleet | None:
+    """What an engine needs beside itself where the database is one that a fleet shares."""
+    if database.kind != "postgresql":
+        return None
+    from shipway.engine.fleet import Fleet
+
+    enter(database, settings.home)
+    return Fleet(settings, database)
+
+
+def make_worker(
+    settings: Settings, database: Database, capabilities: Sequence[str], at_once: int
+) -> Worker:
+    """A worker with the agents of this installation, not started; no capability means all.
+
+    Raises UsageError for a capability that nobody here has.
+    """
+    from shipway.agents.wiring import registry
+    from shipway.engine.dispatch.fleet.worker import Worker
+
+    agents = registry(settings)
+    known = agents.capabilities()
+    for name in capabilities:
+        if name not in known:
+            raise UsageError(
+                f"no agent here serves {name[:40]!r}", hint=f"choose from: {', '.join(known)}"
+            )
+    enter(database, settings.home)
+    artifacts = ArtifactStore(Places(settings.home).artifacts)
+    limits = dict.fromkeys(capabilities or known, at_once)
+    return Worker(settings, database, agents, artifacts, limits)
+
+
+def work(
+    settings: Settings,
+    capabilities: Sequence[str],
+    concurrency: int | None,
+    ready: Callable[[str, list[str]], None],
+) -> int:
+    """Be a worker of the fleet until a signal asks for the end; returns the exit code.
+
+    ``ready`` is told the worker's name and what it serves. A worker that the others took for dead
+    begins anew under another name.
+    """
+    configure(settings.log_level)
+    if settings.database_url is None:
+        raise ConfigurationError(
+            "a worker needs the PostgreSQL database of a fleet",
+            hint="set SHIPWAY_DATABASE_URL; without a fleet every command carries runs itself",
+        )
+    prepare_directories(settings)
+    database = prepare(Places(settings.home).database, settings)
+    at_once = concurrency or settings.max_attempts_at_once
+    while True:
+        worker = make_worker(settings, database, capabilities, at_once)
+        life = Lifecycle(
+            Part("worker", worker.start, worker.stop, worker.drain),
+            drain_seconds=settings.worker_grace_s,
+        )
+        with life.signals():
+            life.start()
+            ready(worker.member.name, worker.serves)
+            while not life.wait(_LOOK_AGAIN) and not worker.lost.is_set():
+                continue
+            asked = life.ending.is_set()
+            if not asked:
+                life.hurried.set()
+            life.stop()
+        if asked:
+            database.close()
+            return life.exit_code
+
+
+def develop(settings: Settings, ready: Callable[[str], None]) -> int:
+    """Be an engine, and in a fleet a worker too, until a signal asks for the end."""
+    places = Places(settings.home)
+    prepare_directories(settings)
+    live = Live(settings)
+    log_as_set(live, places)
+    live.listen()
+    database = prepare(places.database, settings)
+    artifacts = ArtifactStore(places.artifacts)
+    engine = make_engine(live, database, artifacts, Queries(database, settings.home, artifacts))
+    parts = [Part("engine", lambda: _own(engine), lambda _left: engine.stop())]
+    if database.kind == "postgresql":
+        worker = make_worker(settings, database, (), settings.max_attempts_at_once)
+        parts.append(Part("worker", worker.start, worker.stop, worker.drain))
+    life = Lifecycle(*parts, drain_seconds=settings.worker_grace_s)
+    with life.signals():
+        life.start()
+        ready(database.name)
+        life.wait()
+        life.stop()
+    database.close()
+    return life.exit_code
+
+
+def _own(engine: Engine) -> None:
+    if not engine.start():
+        raise ConflictError(
+            "another process carries the runs of this SHIPWAY_HOME already",
+            hint="it ends by itself when nothing moves; then try again",
+        )
 
 
 def serve(settings: Settings) -> Ended:

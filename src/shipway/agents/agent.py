@@ -53,13 +53,18 @@ class Budget(Protocol):
         ...
 
 
+def _ours() -> None:
+    """In one process an attempt is ours until ``cancel`` says otherwise."""
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """What an agent may use while it works on one attempt.
 
     ``work`` is an empty directory for this attempt only; ``hub`` the bare repository of the run
     that workspaces are cloned from and results are fetched into; ``home`` the state directory;
-    ``say`` tells a watching person in a few words what is going on now.
+    ``say`` tells a watching person in a few words what is going on now. ``confirm`` is asked right
+    before what cannot be taken back: it raises ConflictError when the attempt was given to others.
     """
 
     task: Task
@@ -72,6 +77,7 @@ class Desk:
     cancel: threading.Event
     settings: Settings
     budget: Budget
+    confirm: Callable[[], None] = _ours
 
 
 class Asks(Exception):  # noqa: N818 - control flow: the attempt ends with questions, not an error

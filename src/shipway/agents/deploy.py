@@ -47,6 +47,7 @@ class LocalDeploy:
             port=request.port,
             secrets=self._secrets(request, desk),
         )
+        desk.confirm()
         try:
             release = self.releases.deploy(candidate, say=desk.say, cancel=desk.cancel)
         except ServiceUnhealthyError as error:

@@ -90,6 +90,7 @@ class Integrate:
         if desk.cancel.is_set():
             raise Failed(_cancelled())
         _write_down(hub, Integration(candidate=request.commit, result=result))
+        desk.confirm()
         desk.say(f"moving {request.target}")
         publish(hub, repository, request.target, made, onto)
         return result

@@ -6,6 +6,7 @@ from shipway.agents.agent import Agent
 from shipway.agents.deploy import LocalDeploy
 from shipway.agents.e2e import E2e
 from shipway.agents.implement import Implement
+from shipway.agents.installed import installed
 from shipway.agents.integrate import Integrate
 from shipway.agents.plan import RepositoryPlanner, SpecificationPlanner
 from shipway.agents.registry import Registry
@@ -18,7 +19,7 @@ from shipway.workspace.fence import Fence
 
 
 def registry(settings: Settings) -> Registry:
-    """Every agent that this installation has."""
+    """Every agent that this installation has: ours, then those of other packages."""
     fence = Fence(settings.fence, hidden=(settings.home,))
     environments = Environments(settings.cache, fence, settings.python)
     validate = Validate(fence, environments)
@@ -32,4 +33,4 @@ def registry(settings: Settings) -> Registry:
         Integrate(validate.judge),
         LocalDeploy(Releases(settings.home, environments)),
     )
-    return Registry(agents)
+    return Registry((*agents, *installed()))

@@ -38,6 +38,9 @@ TABLE = {
     "release": Lazy(
         "shipway.cli.release:release", REST, "List, view, stop and roll back what is deployed."
     ),
+    "worker": Lazy("shipway.cli.worker:worker", REST, "Do work of a fleet; list who is there."),
+    "agent": Lazy("shipway.cli.agent:agent", REST, "List a fleet's agents; drain and resume."),
+    "dev": Lazy("shipway.cli.dev:dev", REST, "Engine and worker in one process."),
     "doctor": Lazy("shipway.cli.doctor:doctor", REST, "Check that this machine is ready."),
     "db": Lazy(
         "shipway.cli.db:db", REST, "Migrate, check, back up, restore and tidy the database."

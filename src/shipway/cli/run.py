@@ -179,6 +179,8 @@ def _start(
         return None
     with opened(output) as system:
         name = system.commands.submit(submission)
+        for objection in system.objections(name):
+            output.note(f"{objection}: the run waits for it (see: shipway worker list)")
         if not detach:
             return follow(system, name, output, Wish(limit, wait, quiet))
         system.detach(name)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from shipway.client.client import Client
     from shipway.config import Settings
     from shipway.engine.keeper import Keeper
+    from shipway.engine.roll import Roll
     from shipway.flags.editing import Switchboard
     from shipway.release.releases import Releases
     from shipway.secrets import Secret
@@ -160,3 +161,17 @@ def opened_flags() -> Iterator[Switchboard]:
     prepare(found)
     with open_flags(found, Places(found.home).database) as board:
         yield board
+
+
+@contextmanager
+def roll(output: Output) -> Iterator[Roll]:
+    """Who is there in the fleet; raises ConfigurationError where there is none."""
+    from shipway.errors import ConfigurationError
+
+    with opened_here(output, progress=False) as system:
+        if system.roll is None:
+            raise ConfigurationError(
+                "there is no fleet: everything runs in one process over SQLite",
+                hint="name a PostgreSQL database in SHIPWAY_DATABASE_URL; see docs/FLEET.md",
+            )
+        yield system.roll

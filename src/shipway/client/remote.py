@@ -50,6 +50,10 @@ class Remote:
     def detach(self, _run: str) -> None:
         """The server carries all runs on."""
 
+    def objections(self, run: str) -> list[str]:
+        """The server's own affair: it shows what a run waits for."""
+        return []
+
     def ensure_progress(self) -> int:
         """It does so without being asked."""
         return 0

@@ -253,7 +253,28 @@ class Health(Section):
     )
 
 
+class Fleet(Section):
+    """Many processes."""
+
+    worker_beat_s: float = setting(
+        "seconds between two signs of life of an engine or worker", 2.0, gt=0, le=60
+    )
+    worker_lease_s: float = setting(
+        "seconds of silence after which a worker's attempts are given to others", 15.0, gt=0, le=600
+    )
+    worker_grace_s: float = setting(
+        "seconds that attempts have to finish when a worker is asked to stop", 30.0, ge=0, le=3600
+    )
+    no_worker_s: float = setting(
+        "seconds that a stage waits for somebody who serves it before it fails",
+        86_400.0,
+        gt=0,
+        expects="a number of seconds",
+    )
+
+
 class Settings(
+    Fleet,
     Health,
     Flags,
     Service,

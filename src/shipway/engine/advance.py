@@ -23,7 +23,7 @@ from shipway.engine.begin import begin
 from shipway.engine.codec import encode
 from shipway.engine.intake import Ready
 from shipway.engine.quarantine import put_aside, rebuilt, trusted
-from shipway.engine.writing import Page
+from shipway.engine.writing import Page, Place
 from shipway.errors import ConflictError, CorruptRunError, NotFoundError, ShipwayError
 from shipway.store import ledger
 from shipway.store.database import Connection, Database, StoreFault, came_through, transaction
@@ -37,12 +37,20 @@ _TRY_AGAIN_AFTER = 1.0
 _TRY_AGAIN_SOON = 0.05
 
 
+#: Takes an input for this transaction alone; False when another one has it or had it.
+Once = Callable[[Connection], bool]
+
+
 class Committed(NamedTuple):
-    """What one input came to, after it is durable. ``decision`` is None for a quarantined run."""
+    """What one input came to, after it is durable. ``decision`` is None for a quarantined run.
+
+    ``taken`` is False when somebody else had taken the input already: nothing came of it here.
+    """
 
     run: str
     decision: Decision | None
     orders: tuple[OrderRow, ...]
+    taken: bool = True
 
 
 @dataclass(slots=True)
@@ -52,6 +60,7 @@ class _Asked:
     outcome: bytes | None = None
     future: Future[Committed] | None = None
     command: str | None = None
+    once: Once | None = None
 
 
 class Writer:
@@ -69,7 +78,9 @@ class Writer:
         committed: Callable[[list[Committed]], None],
         contracts: Mapping[str, Contract] = CONTRACTS,
         limits: Limits = Limits(),  # noqa: B008 - frozen
+        place: Place | None = None,
     ) -> None:
+        self._place = place
         self._contracts = contracts
         self._admission = Admission(limits)
         self._database = database
@@ -112,10 +123,21 @@ class Writer:
         """Advance a run; what comes of it reaches ``committed`` only."""
         self._put(_Asked(run, given, outcome))
 
-    def ask(self, run: str, given: e.Input, command: str | None = None) -> Future[Committed]:
-        """Advance a run and learn what came of it; the same commit answers ``command``."""
+    def ask(
+        self,
+        run: str,
+        given: e.Input,
+        command: str | None = None,
+        *,
+        outcome: bytes | None = None,
+        once: Once | None = None,
+    ) -> Future[Committed]:
+        """Advance a run and learn what came of it; the same commit answers ``command``.
+
+        Where several engines hear of the same input, ``once`` takes it in that commit.
+        """
         future: Future[Committed] = Future()
-        self._put(_Asked(run, given, None, future, command))
+        self._put(_Asked(run, given, outcome, future, command, once))
         return future
 
     def distrust(self, run: str, error: CorruptRunError) -> None:
@@ -185,7 +207,7 @@ class Writer:
             with transaction(self._connection):
                 self._hold(batch)
                 self._lost = None
-                page = Page(self._contracts, self._now(), handing_out=self.handing_out)
+                page = self._page()
                 results = [self._one(asked, page) for asked in batch]
                 page.write(self._connection)
                 self._write_progress(self._connection)
@@ -200,6 +222,9 @@ class Writer:
             self._fail(batch, error)
         else:
             self._done(batch, results)
+
+    def _page(self) -> Page:
+        return Page(self._contracts, self._now(), handing_out=self.handing_out, place=self._place)
 
     def _hold(self, batch: list[_Asked]) -> None:
         """Hold the runs until the commit, and forget the states that others have changed."""
@@ -265,6 +290,8 @@ class Writer:
             return self._begin(asked.given, page)
         if isinstance(asked.given, CorruptRunError):
             return self._distrusted(asked, asked.given, page.now)
+        if asked.once is not None and not asked.once(self._connection):
+            return Committed(asked.run, None, (), taken=False)
         try:
             state, trace = self._load(asked.run, asked.given)
         except CorruptRunError as error:

@@ -24,7 +24,7 @@ from shipway.engine.detail import summary
 from shipway.engine.intake import Intake, Ready
 from shipway.engine.letters import found
 from shipway.engine.once import Once
-from shipway.engine.writing import Page
+from shipway.engine.writing import Page, Place
 from shipway.errors import (
     ConflictError,
     NotFoundError,
@@ -32,7 +32,7 @@ from shipway.errors import (
     ShipwayError,
     UsageError,
 )
-from shipway.store import dead, ledger
+from shipway.store import dead, fleet, ledger
 from shipway.store.database import Connection, Database
 from shipway.store.dead import DeadLetterRow
 from shipway.store.keys import KEPT_FOR
@@ -105,7 +105,9 @@ class Commands:
         now: Callable[[], float] = time.time,
         contracts: Mapping[str, Contract] = CONTRACTS,
         limits: Limits = Limits(),  # noqa: B008 - frozen
+        place: Place | None = None,
     ) -> None:
+        self._place = place
         self._contracts = contracts
         self._admission = Admission(limits)
         self._database = database
@@ -141,7 +143,7 @@ class Commands:
         self._ring()
 
     def _begin(self, connection: Connection, ready: Ready) -> None:
-        page = Page(self._contracts, self._now(), handing_out=False)
+        page = Page(self._contracts, self._now(), handing_out=False, place=self._place)
         decision = begin(connection, ready, page, self._admission)
         page.order(ready.run, ready.trace, decision)
         page.write(connection)
@@ -274,11 +276,16 @@ class Commands:
         name = secrets.token_hex(16) if once is None else once.name(kind, run, words)
         command = CommandRow(name, kind, run, words)
         now = self._now()
-        if once is None:
-            self._write(lambda connection: ledger.insert_command(connection, command, now))
-        else:
-            given_up = now - KEPT_FOR
-            self._write(lambda db: ledger.insert_command_once(db, command, now, given_up))
+
+        def write(connection: Connection) -> None:
+            if once is None:
+                ledger.insert_command(connection, command, now)
+            else:
+                ledger.insert_command_once(connection, command, now, now - KEPT_FOR)
+            if self._database.kind == "postgresql":
+                fleet.ring(connection, COMMANDS)
+
+        self._write(write)
         self._ring()
         answer = self._await(command.id)
         if "error" in answer:

@@ -18,15 +18,26 @@ from shipway.telemetry.attempts import attempt_log
 from shipway.telemetry.logs import bound
 
 Note = Callable[[str, str, int, str], None]
+Confirm = Callable[[Task], None]
+
+
+def _trust(_task: Task) -> None:
+    """Where one process does everything, nobody else can have the attempt."""
 
 
 class Desks:
     """Makes desks; ``note`` receives what agents say they do (run, stage, attempt, text)."""
 
     def __init__(
-        self, settings: Settings, artifacts: Artifacts, note: Note, budgets: Budgets
+        self,
+        settings: Settings,
+        artifacts: Artifacts,
+        note: Note,
+        budgets: Budgets,
+        confirm: Confirm = _trust,
     ) -> None:
         self._budgets = budgets
+        self._confirm = confirm
         self._settings = settings
         self._artifacts = artifacts
         self._note = note
@@ -59,6 +70,7 @@ class Desks:
             cancel=cancel,
             settings=self._settings,
             budget=self._budgets.of(task),
+            confirm=lambda: self._confirm(task),
         )
 
     def sit(self, agent: Agent, request: BaseModel, desk: Desk) -> object:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import os
 import socket
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -44,6 +45,9 @@ from shipway.store.artifacts import ArtifactStore
 from shipway.store.database import Connection, Database
 from shipway.store.ledger import CommandRow, OrderRow
 
+if TYPE_CHECKING:
+    from shipway.engine.fleet import Fleet
+
 _PROGRESS_EVERY = 0.25
 _STOP_LIMIT = 30.0
 _LOOK_FOR_DUST_EVERY = 3600.0
@@ -63,6 +67,7 @@ class Engine:
         rested: Callable[[str], None] | None = None,
         now: Callable[[], float] = time.time,
         contracts: Mapping[str, Contract] = CONTRACTS,
+        fleet: Fleet | None = None,
     ) -> None:
         self._settings = settings
         self._now = now
@@ -72,20 +77,27 @@ class Engine:
             settings, database, ArtifactStore(Places(settings.home).artifacts), now
         )
         self._owner = Ownership(Places(settings.home).lock)
+        self._fleet = fleet
+        place = None if fleet is None else fleet.place
         limits = limits_of(settings)
-        self.writer = Writer(database, now, self._after_commit, contracts, limits)
+        self.writer = Writer(database, now, self._after_commit, contracts, limits, place)
         self._desks = Desks(
             settings, artifacts, self._note, Budgets(database, settings.run_budget, now)
         )
-        self._dispatch = LocalDispatch(
-            registry,
-            self._desks,
-            self.writer.tell,
-            limits,
-            self._at_once,
-            contracts,
-            distrust=self.writer.distrust,
+        self._dispatch = (
+            LocalDispatch(
+                registry,
+                self._desks,
+                self.writer.tell,
+                limits,
+                self._at_once,
+                contracts,
+                distrust=self.writer.distrust,
+            )
+            if fleet is None
+            else fleet.dispatch
         )
+        self.writer.handing_out = fleet is None
         self._loop: asyncio.AbstractEventLoop
         self._timers: Timers
         self._next_look: asyncio.TimerHandle
@@ -112,8 +124,11 @@ class Engine:
     # Life
 
     def start(self) -> bool:
-        """Take the state directory and carry on what is open; False if another engine has it."""
-        if not self._owner.acquire():
+        """Take the state directory and carry on what is open; False if another engine has it.
+
+        In a fleet nobody has it: the database lets any number of engines advance runs.
+        """
+        if self._fleet is None and not self._owner.acquire():
             return False
         self._loop = asyncio.new_event_loop()
         self._timers = Timers(self._loop, self._now, lambda run: self.writer.tell(run, e.Tick()))
@@ -152,7 +167,10 @@ class Engine:
             self.writer.open()
             self._bell = bell(self._bell_path())
             self._loop.add_reader(self._bell.fileno(), self._rung)
-            await self._recover()
+            if self._fleet is None:
+                await self._recover()
+            else:
+                await self._fleet.begin(self.writer, self._collect, self._chore)
             await self._collect()
             self._tidy_if_due()
         except BaseException as error:  # noqa: BLE001 - start() raises it
@@ -171,6 +189,8 @@ class Engine:
         self._dispatch.closed = True
         self._dispatch.give_back(None, why)
         await self._dispatch.close()
+        if self._fleet is not None:
+            await self._fleet.end(why)
         await self._settle_chores()
         self.writer.close()
 
@@ -210,9 +230,10 @@ class Engine:
 
     async def _collect(self) -> None:
         """Take up what other processes put into the database: new runs' orders, commands."""
-        orders: list[OrderRow] = self.writer.run(ledger.deliver)
-        for order in orders:
-            self._dispatch.hand_out(order)
+        if self._fleet is None:
+            orders: list[OrderRow] = self.writer.run(ledger.deliver)
+            for order in orders:
+                self._dispatch.hand_out(order)
         self._read_timers()
         self._admit()
         commands: list[CommandRow] = self.writer.run(ledger.open_commands)
@@ -271,7 +292,7 @@ class Engine:
     def _bell_path(self) -> Path:
         folder = bells(self._settings.home)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return folder / "engine"
+        return folder / ("engine" if self._fleet is None else f"engine-{os.getpid()}-{id(self):x}")
 
     # Commands of other processes
 
@@ -282,7 +303,12 @@ class Engine:
                 return
             given = _input_of(command)
             committed = await asyncio.wrap_future(
-                self.writer.ask(command.run or "", given, command.id)
+                self.writer.ask(
+                    command.run or "",
+                    given,
+                    command.id,
+                    once=lambda connection: ledger.is_open_command(connection, command.id),
+                )
             )
         except ShipwayError as error:
             self._refuse(command, error)
@@ -304,6 +330,8 @@ class Engine:
 
     def _after_commit(self, results: list[Committed]) -> None:
         for committed in results:
+            if not committed.taken:
+                continue
             if committed.decision is None:
                 self._timers.set(committed.run, None)
                 continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from shipway import __version__
 from shipway.contracts.model import timestamp
@@ -19,12 +19,23 @@ from shipway.store.dead import DeadLetterRow
 from shipway.store.ledger import OrderRow
 from shipway.telemetry.trace import child
 
+#: Wakes whoever does orders elsewhere, in the transaction that writes the orders.
+Place = Callable[[Connection, Sequence[OrderRow]], None]
+
 
 class Page:
     """The rows of one transaction; few large statements cost a fraction of many small ones."""
 
-    def __init__(self, contracts: Mapping[str, Contract], now: float, *, handing_out: bool) -> None:
+    def __init__(
+        self,
+        contracts: Mapping[str, Contract],
+        now: float,
+        *,
+        handing_out: bool,
+        place: Place | None = None,
+    ) -> None:
         self.now = now
+        self._place = place
         self._contracts = contracts
         self._deliveries = int(handing_out)
         self._events: list[tuple[str, int, float, str, bytes]] = []
@@ -116,6 +127,8 @@ class Page:
                 dead.bury(connection, self._dead)
             if self._submissions:
                 ledger.save_submissions(connection, self._submissions)
+        if self._place is not None and self._orders:
+            self._place(connection, list(self._orders.values()))
 
     def versions(self, pipeline: Pipeline) -> dict[str, int]:
         """The versions of contracts that a run which begins now keeps to its end."""

@@ -55,6 +55,11 @@ class Connection(Protocol):
     def rollback(self) -> None: ...
     def close(self) -> None: ...
 
+    @property
+    def raw(self) -> Any:
+        """The driver's own connection, for those who take part in its transaction."""
+        ...
+
     def together(self) -> AbstractContextManager[Any]:
         """Statements whose answers nobody waits for, sent at once where that saves time."""
         ...
@@ -132,6 +137,11 @@ class Database(Protocol):
 
     def release(self) -> tuple[str, bool]:
         """What serves it, with its version, and whether that is new enough for us."""
+        ...
+
+    @property
+    def conninfo(self) -> str:
+        """The address for the driver, password and all: for connections of somebody else's making."""
         ...
 
     def writer(self) -> Connection:

@@ -261,6 +261,14 @@ def open_commands(connection: Connection) -> list[CommandRow]:
     return [CommandRow(*row) for row in rows]
 
 
+def is_open_command(connection: Connection, command: str) -> bool:
+    """Whether nobody has answered it yet; with its run locked, nobody else can meanwhile."""
+    row = connection.execute(
+        "SELECT 1 FROM commands WHERE id = ? AND done_at IS NULL", (command,)
+    ).fetchone()
+    return row is not None
+
+
 def finish_command(connection: Connection, command: str, answer: bytes, at: float) -> None:
     connection.execute(
         "UPDATE commands SET done_at = ?, answer = ? WHERE id = ?", (at, answer, command)

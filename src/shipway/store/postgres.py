@@ -265,6 +265,10 @@ class PostgresDatabase:
             open=False,
         )
 
+    @property
+    def conninfo(self) -> str:
+        return self._conninfo
+
     def connect(self) -> _Patient:
         """A new session outside the pool; raises what the driver raises, or CircuitOpenError."""
         return self._port.call_blocking(self._connected)

@@ -192,3 +192,58 @@ flag_changes = Table(
     Column("data", LargeBinary, nullable=False),
     PrimaryKeyConstraint("key", "version"),
 )
+
+# Who works on what in a fleet; all of it can be made anew from the orders.
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("serves", Text, nullable=False),
+    Column("busy", Text, nullable=False),
+    Column("draining", Integer, nullable=False),
+    Column("started_at", Float, nullable=False),
+    Column("seen_at", Float, nullable=False),
+    Column("ended_at", Float),
+    Column("why", Text),
+)
+
+# ``state`` is held, reported or fenced; ``asked`` is why its worker is to hand it back.
+claims = Table(
+    "claims",
+    metadata,
+    Column("run", Text, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("token", Integer, nullable=False),
+    Column("worker", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("claimed_at", Float, nullable=False),
+    Column("asked", Text),
+    PrimaryKeyConstraint("run", "stage", "attempt"),
+    Index("claims_of_worker", "worker"),
+)
+
+# What workers said of their attempts, until an engine has taken it in.
+reports = Table(
+    "reports",
+    metadata,
+    Column("id", _NUMBER, primary_key=True, autoincrement=True),
+    Column("run", Text, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+)
+
+# The one state directory that all processes of a fleet share.
+fleet_homes = Table(
+    "fleet_homes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("mark", Text, nullable=False),
+)

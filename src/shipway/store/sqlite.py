@@ -31,6 +31,10 @@ class SqliteConnection(sqlite3.Connection):
     path: Path
     watch: Watch
 
+    @property
+    def raw(self) -> sqlite3.Connection:
+        return self
+
     def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> sqlite3.Cursor:  # type: ignore[override]  # sequences only: named parameters are not the other driver's
         began = time.perf_counter()
         cursor = super().execute(sql, parameters)
@@ -107,6 +111,10 @@ class SqliteDatabase:
 
     def release(self) -> tuple[str, bool]:
         return f"SQLite {sqlite3.sqlite_version}", sqlite3.sqlite_version_info >= OLDEST
+
+    @property
+    def conninfo(self) -> str:
+        return str(self.path)
 
     def writer(self) -> SqliteConnection:
         connection = self._connect()

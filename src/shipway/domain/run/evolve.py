@@ -61,6 +61,8 @@ def evolve(state: RunState, event: e.Event, at: float) -> RunState:
 _OfOneStage = (
     e.StagePassed
     | e.StageStarted
+    | e.StageUnserved
+    | e.StageServed
     | e.StageReadied
     | e.AttemptFailed
     | e.AttemptInterrupted

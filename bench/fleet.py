@@ -1,0 +1,97 @@
+"""Times a fleet: from commit to another process, what idle workers cost, how soon the dead are replaced."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parent.parent / "tests"
+sys.path[:0] = [str(TESTS / "fleet"), str(TESTS), str(TESTS / "engine")]
+
+import psutil  # noqa: E402 - the paths above come first
+from crew import LEASE, Crew  # noqa: E402
+from scripted import pipeline, stage  # noqa: E402
+
+from servers import Postgres  # noqa: E402
+
+ONE = pipeline(stage("plan"))
+SIX = ("plan", "scaffold", "implement", "validate", "e2e", "integrate")
+
+
+def dispatch(crew: Crew, rounds: int) -> tuple[float, float]:
+    """From the commit of a submission until the agent in another process begins: (p50, p99), seconds."""
+    times = []
+    for _ in range(rounds):
+        run = crew.submit(ONE)
+        committed = time.monotonic()
+        crew.until(run)
+        times.append(crew.ledger.of("begin", run)[0]["at"] - committed)
+    times.sort()
+    return statistics.median(times), times[int(len(times) * 0.99) - 1]
+
+
+def idle(home: Path, url: str, seconds: float) -> float:
+    """The share of a core that a worker with six capabilities and nothing to do takes."""
+    words = [word for name in SIX for word in ("--capability", name)]
+    with subprocess.Popen(
+        [sys.executable, "-m", "shipway", "worker", *words],
+        env={**os.environ, "SHIPWAY_HOME": str(home), "SHIPWAY_DATABASE_URL": url},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        if process.stdout is not None:
+            process.stdout.readline()
+        watched = psutil.Process(process.pid)
+        time.sleep(2.0)
+        before = watched.cpu_times()
+        time.sleep(seconds)
+        after = watched.cpu_times()
+        process.terminate()
+    return (after.user + after.system - before.user - before.system) / seconds
+
+
+def take_over(crew: Crew) -> float:
+    """Seconds from the kill of a worker until another begins what it had in hand."""
+    for view in crew.roll.workers():
+        if view.kind == "worker":
+            crew.roll.drain(view.id, draining=True)
+    dying = crew.worker(pause=60)
+    crew.ready(dying)
+    run = crew.submit(ONE)
+    crew.eventually(lambda: bool(crew.ledger.of("begin", run)))
+    for view in crew.roll.workers():
+        if view.kind == "worker" and view.pid != dying.pid:
+            crew.roll.drain(view.id, draining=False)
+    dying.kill()
+    killed = time.monotonic()
+    crew.eventually(lambda: len(crew.ledger.of("begin", run)) == 2, within=60)
+    return float(crew.ledger.of("begin", run)[1]["at"]) - killed
+
+
+def main() -> None:
+    with (
+        Postgres() as server,
+        tempfile.TemporaryDirectory(prefix="shipway-bench-") as place,
+        tempfile.TemporaryDirectory() as sockets,
+    ):
+        home = Path(place) / "home"
+        home.mkdir()
+        url = server.create()
+        with Crew(home, Path(place) / "cache", url, Path(sockets)) as crew:
+            crew.ready(crew.engine(), crew.worker())
+            dispatch(crew, 10)
+            middle, late = dispatch(crew, 200)
+            replaced = take_over(crew)
+        share = idle(home, url, 15.0)
+    print(f"commit to begin elsewhere  p50 {middle * 1000:.1f} ms  p99 {late * 1000:.1f} ms")
+    print(f"idle worker, six capabilities  {share * 100:.2f} % of a core")
+    print(f"take-over after kill -9  {replaced:.1f} s with a lease of {LEASE:g} s")
+
+
+if __name__ == "__main__":
+    main()
