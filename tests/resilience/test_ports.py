@@ -32,6 +32,9 @@ BARE = {
     " is what it is there to find out",
     "agents/implementing/session.py": "it speaks over pipes to a process of its own, in the fence and with"
     " a time-out",
+    "engine/dispatch/fleet/queue.py": "the queue's library keeps its own pool to the database and its own"
+    " pauses between tries; what it loses is reconciled from the orders",
+    "engine/dispatch/fleet/listening.py": "the same: it listens, and connects again by itself",
     "gates/flows/client.py": "it judges a candidate inside the fence: an answer that fails must not be"
     " asked for again",
 }
@@ -77,7 +80,8 @@ def modules():
 def test_no_way_out_is_bare():
     found = {name: guarded_by(text) for name, text in modules() if reaches_out(text)}
     bare = {name for name, guards in found.items() if not guards & set(PORTS)}
-    assert bare == set(BARE), "guard it (shipway.resilience.ports), or say here why not"
+    there = {name for name in BARE if (SOURCE / name).exists()}
+    assert bare == there, "guard it (shipway.resilience.ports), or say here why not"
     assert {guard for guards in found.values() for guard in guards} == set(PORTS)
 
 
