@@ -24,6 +24,10 @@ RULES: dict[str, str] = {
     "spending": "with its run",
     "commands": "with their run, or once they were answered long enough ago",
     "compatibility": "one row",
+    "workers": "some time after they ended: whoever takes over forgets them",
+    "claims": "with their run, or once what was reported of them is taken in",
+    "reports": "until an engine has taken them in, or with their run",
+    "fleet_homes": "one row",
     "answers": "for a day, by whoever keeps the next one",
     "flags": "one row for each flag",
     "flag_changes": "as long as runs are kept; the last change of a flag always",
@@ -69,7 +73,16 @@ def forget_runs(connection: Connection, policy: Policy) -> list[str]:
     still = set(old_runs(connection, policy, limit=4 * BATCH))
     gone = [run for run in chosen if run in still]
     rows = [(run,) for run in gone]
-    for table in ("progress", "spending", "dead_letters", "orders", "events", "commands"):
+    for table in (
+        "claims",
+        "reports",
+        "progress",
+        "spending",
+        "dead_letters",
+        "orders",
+        "events",
+        "commands",
+    ):
         connection.executemany(f"DELETE FROM {table} WHERE run = ?", rows)  # noqa: S608 - our names
     connection.executemany("DELETE FROM runs WHERE id = ?", rows)
     return gone
