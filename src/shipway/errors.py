@@ -21,6 +21,7 @@ ShipwayError
 │   ├── AgentProtocolError     what it returned is not a result
 │   ├── AgentCrashedError      it stopped on an error that nobody expected
 │   ├── NoWorkerError          nobody who could do it is there
+│   ├── BudgetError            it would cost more than is allowed
 │   ├── PoisonError            its process died too often while it worked
 │   ├── EndlessError           it was tried so often that it would never end
 │   └── CommandError           a command that it needed failed or is missing
