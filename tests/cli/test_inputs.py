@@ -25,6 +25,7 @@ NOTHING = Wanted(
     claim=None,
     patch=None,
     agent=(),
+    priority="normal",
     pipeline=None,
     target=None,
     strategy=None,
