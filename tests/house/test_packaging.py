@@ -36,7 +36,7 @@ def loose(text):
         pin
         for pin in pins(text)
         if not re.match(
-            r"[\w.-]+(\[[\w,-]+\])?==[\w.!+-]+(\s*;[^\\]*?)?\s+--hash=sha256:[0-9a-f]{64}", pin
+            r"[\w.-]+(\[[\w, -]+\])?==[\w.!+-]+(\s*;[^\\]*?)?\s+--hash=sha256:[0-9a-f]{64}", pin
         )
         or "://" in pin
     ]

@@ -64,7 +64,7 @@ def test_lists_are_paged_filtered_and_sorted_over_all_rows(server, change):
         cursor = page["next_cursor"]
         if cursor is None:
             break
-    assert seen == ["pear", "Apple", "plum", "apple pie"]
+    assert [title for title in seen if title in titles] == ["pear", "Apple", "plum", "apple pie"]
     newest = server.http.get("/api/v1/runs?limit=1").json()["items"][0]
     assert newest["title"] == "apple pie"
 
