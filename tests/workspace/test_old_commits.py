@@ -81,3 +81,16 @@ def test_the_installer_is_told_what_pip_is_told(tmp_path) -> None:
         tmp_path / "uv", tmp_path / "python", [dated.Files(tmp_path)], "2020-01-01"
     )
     assert words[words.index("--exclude-newer") + 1] == "2020-01-01"
+
+
+def test_a_place_on_the_path_that_cannot_be_looked_into_has_nothing_and_stops_nothing(
+    monkeypatch, tmp_path
+) -> None:
+    shut = tmp_path / "shut" / "bin"
+    shut.mkdir(parents=True)
+    shut.parent.chmod(0o000)  # root may look all the same; a name that is too long stops it too
+    monkeypatch.setenv("PATH", f"{shut}:/{'x' * 300}:{Path(sys.executable).parent}")
+    try:
+        assert sys.version_info[:2] in [one.version for one in found(Path(sys.executable))]
+    finally:
+        shut.parent.chmod(0o700)

@@ -54,8 +54,16 @@ def _places(own: Path) -> Iterator[Path]:
         except OSError:
             continue
     for directory in directories:
-        if directory.is_absolute() and directory.name != "shims" and directory.is_dir():
-            yield from sorted(directory.glob("python3.*"))
+        if directory.is_absolute() and directory.name != "shims":
+            yield from _pythons(directory)
+
+
+def _pythons(directory: Path) -> list[Path]:
+    """What a directory has; one that we may not look into has nothing for us."""
+    try:
+        return sorted(directory.glob("python3.*")) if directory.is_dir() else []
+    except OSError:
+        return []
 
 
 def _answers(path: Path, version: Version) -> bool:
