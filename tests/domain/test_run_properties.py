@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import pipelines
@@ -34,7 +36,9 @@ class World:
 
     def tell(self, given: e.Input) -> None:
         before = self.state
-        decision = decide(self.state, given, self.now)
+        as_it_was = replace(before, stages=dict(before.stages))
+        decision = decide(before, given, self.now)
+        assert before == as_it_was, "deciding changed the state that was given"
         self.state = decision.state
         self._keep(decision)
         for stage, attempt in decision.cancels:

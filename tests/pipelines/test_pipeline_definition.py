@@ -216,7 +216,7 @@ def test_inputs_are_gathered_from_what_is_there():
             "e": Literal([1]),
         },
     )
-    assert gather(stage, {"plan": {"digest": "d", "nothing": None}}) == {
+    assert gather(stage, {"plan": {"digest": "d", "nothing": None}}.get) == {
         "a": "d",
         "b": None,
         "d": None,

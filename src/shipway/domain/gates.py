@@ -57,16 +57,14 @@ def passes(selections: Iterable[Selection], judgements: Iterable[Judgement]) -> 
     Fails closed: nothing selected, a selected gate without a judgement, a judgement for a gate
     that was not selected, or two for one gate is never a pass.
     """
-    chosen = {one.gate: one for one in selections if one.selected}
-    given: dict[str, Judgement] = {}
+    chosen = {one.gate: one.enforcement for one in selections if one.selected}
+    given: set[str] = set()
     for judgement in judgements:
-        if judgement.gate in given or judgement.gate not in chosen:
+        gate = judgement.gate
+        if gate in given or gate not in chosen:
             return False
-        given[judgement.gate] = sound(judgement)
-    if not any(one.enforcement is Enforcement.REQUIRED for one in chosen.values()):
-        return False
-    return all(
-        gate in given
-        and (one.enforcement is Enforcement.ADVISORY or given[gate].verdict is Verdict.PASS)
-        for gate, one in chosen.items()
-    )
+        given.add(gate)
+        required = chosen[gate] is Enforcement.REQUIRED
+        if required and sound(judgement).verdict is not Verdict.PASS:
+            return False
+    return len(given) == len(chosen) and Enforcement.REQUIRED in chosen.values()

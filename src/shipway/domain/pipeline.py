@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -115,23 +115,24 @@ class Pipeline:
         return self._by_id[stage_id]
 
 
-def gather(stage: Stage, values: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """The request of ``stage``, from the results so far and the submission (source ``run``)."""
+def gather(stage: Stage, source: Callable[[str], Mapping[str, Any] | None]) -> dict[str, Any]:
+    """The request of ``stage``; ``source`` knows the results so far and the submission (``run``)."""
     request: dict[str, Any] = {}
     for name, given in stage.inputs.items():
-        match given:
-            case Literal(value):
-                request[name] = value
-            case InputRef(source, path) if source in values:
-                request[name] = lookup(values[source], path)
-            case InputRef(otherwise=Literal(value)):
-                request[name] = value
+        if isinstance(given, Literal):
+            request[name] = given.value
+            continue
+        found = source(given.source)
+        if found is not None:
+            request[name] = lookup(found, given.path)
+        elif given.otherwise is not None:
+            request[name] = given.otherwise.value
     return request
 
 
 def binding(stage: Stage, values: Mapping[str, Mapping[str, Any]]) -> str:
     """The digest of the request of ``stage``: what a result of it is bound to."""
-    return digest(gather(stage, values))
+    return digest(gather(stage, values.get))
 
 
 def digest(value: Any) -> str:

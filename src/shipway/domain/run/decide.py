@@ -11,7 +11,7 @@ from shipway.domain.limits import HOLD_LIMIT_S, QUEUE_LIMIT_S
 from shipway.domain.pipeline import Pipeline, gather
 from shipway.domain.run import events as e
 from shipway.domain.run.draft import Draft
-from shipway.domain.run.evolve import begin
+from shipway.domain.run.evolve import begin, opened
 from shipway.domain.run.redo import retry, rewind
 from shipway.domain.run.settle import settle
 from shipway.domain.run.state import PAUSE_LIMIT_S, AskState, RunState, StageState
@@ -80,7 +80,7 @@ _OPENS = e.Retry | e.Rewind | e.Repaired
 
 def decide(state: RunState, given: e.Input, now: float) -> Decision:
     """What follows from one input. Never raises for an input that does not fit: it is recorded."""
-    draft = Draft(state, now)
+    draft = Draft(opened(state), now)
     if state.status.is_final and not isinstance(given, _OPENS):
         draft.ignore(type(given).__name__, f"the run is {state.status}")
     else:
@@ -91,19 +91,17 @@ def decide(state: RunState, given: e.Input, now: float) -> Decision:
 
 def _decision(draft: Draft, before: RunState | None) -> Decision:
     orders = tuple(
-        _order(draft.state, event) for event in draft.events if isinstance(event, e.StageQueued)
+        [_order(draft.state, event) for event in draft.events if type(event) is e.StageQueued]
     )
-    cancels: tuple[tuple[str, int], ...] = ()
+    cancels: list[tuple[str, int]] = []
     if before is not None:
         after = draft.state.stages
-        cancels = tuple(
-            (name, stage.attempt)
-            for name, stage in before.stages.items()
-            if after[name] is not stage
-            and stage.in_hand
-            and not (after[name].in_hand and after[name].token == stage.token)
-        )
-    return Decision(draft.state, tuple(draft.events), orders, cancels)
+        for name, stage in before.stages.items():
+            now = after[name]
+            if now is stage or not stage.in_hand or (now.in_hand and now.token == stage.token):
+                continue
+            cancels.append((name, stage.attempt))
+    return Decision(draft.state, tuple(draft.events), orders, tuple(cancels))
 
 
 def _order(state: RunState, event: e.StageQueued) -> Order:
@@ -116,7 +114,7 @@ def _order(state: RunState, event: e.StageQueued) -> Order:
         capability=stage.capability,
         agent=stage.agent,
         due=event.due,
-        request=gather(stage, state.values()),
+        request=gather(stage, state.source),
         generation=0 if back is None else back.generation,
         priority=state.submission.get("priority", 0),
         suspicions=state.stages[event.stage].interruptions,
@@ -124,9 +122,10 @@ def _order(state: RunState, event: e.StageQueued) -> Order:
 
 
 def _apply(draft: Draft, given: e.Input) -> None:
+    if isinstance(given, _OfAttempt):  # first: nearly all are
+        _attempt(draft, given)
+        return
     match given:
-        case e.Started() | e.Completed() | e.Interrupted() | e.Unserved() | e.Served() | e.Held():
-            _attempt(draft, given)
         case e.Tick():
             _tick(draft)
         case e.Admit():
@@ -148,30 +147,35 @@ def _apply(draft: Draft, given: e.Input) -> None:
 # Attempts
 
 
-_OfAttempt = e.Started | e.Completed | e.Interrupted | e.Unserved | e.Served | e.Held
+_OfAttempt = e.Completed | e.Started | e.Interrupted | e.Unserved | e.Served | e.Held
 
 
 def _attempt(draft: Draft, given: _OfAttempt) -> None:
-    what = type(given).__name__
     stage = draft.state.stages.get(given.stage)
     if stage is None:
-        draft.ignore(what, "there is no such stage", given.stage, given.attempt)
+        draft.ignore(type(given).__name__, "there is no such stage", given.stage, given.attempt)
     elif not stage.in_hand or stage.token != given.token or stage.attempt != given.attempt:
-        draft.ignore(what, "the attempt is over or was replaced", given.stage, given.attempt)
+        why = "the attempt is over or was replaced"
+        draft.ignore(type(given).__name__, why, given.stage, given.attempt)
+    elif isinstance(given, e.Completed):
+        _completed(draft, given)
     elif isinstance(given, e.Started):
         due = draft.now + draft.state.pipeline.stage(given.stage).timeout_s
         draft.emit(e.StageStarted(given.stage, given.attempt, due))
     elif isinstance(given, e.Interrupted):
         _interrupted(draft, given, stage)
-    elif isinstance(given, e.Unserved | e.Served):
+    elif isinstance(given, e.Held):
+        _held(draft, given, stage)
+    else:
         _served(draft, given, stage)
-    elif isinstance(given, e.Held) and stage.status is StageStatus.QUEUED:
+
+
+def _held(draft: Draft, given: e.Held, stage: StageState) -> None:
+    if stage.status is StageStatus.QUEUED:
         due = draft.now + HOLD_LIMIT_S
         draft.emit(e.StageHeld(given.stage, given.attempt, given.reason, due))
-    elif isinstance(given, e.Held):
-        draft.ignore(what, f"the stage is {stage.status}", given.stage, given.attempt)
     else:
-        _completed(draft, given)
+        draft.ignore("Held", f"the stage is {stage.status}", given.stage, given.attempt)
 
 
 def _served(draft: Draft, given: e.Unserved | e.Served, stage: StageState) -> None:

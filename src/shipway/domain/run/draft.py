@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from shipway.domain.run import events as e
-from shipway.domain.run.evolve import evolve
+from shipway.domain.run.evolve import apply
 from shipway.domain.run.state import RunState
 
 
 class Draft:
-    """Every event goes through ``emit``, so that the state is always the one the events make."""
+    """Every event goes through ``emit``, so that the state is always the one the events make.
+
+    ``state`` is changed by each: it must be one that nobody else has seen.
+    """
 
     def __init__(self, state: RunState, now: float) -> None:
         self.state = state
@@ -17,7 +20,7 @@ class Draft:
 
     def emit(self, event: e.Event) -> None:
         self.events.append(event)
-        self.state = evolve(self.state, event, self.now)
+        apply(self.state, event, self.now)
 
     def ignore(
         self, what: str, why: str, stage: str | None = None, attempt: int | None = None

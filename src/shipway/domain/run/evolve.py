@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +11,8 @@ from shipway.domain.run import events as e
 from shipway.domain.run.state import AskState, RunState, SentBack, StageState, changed
 from shipway.domain.states import RunStatus, StageStatus
 from shipway.errors import NoWorkerError
+
+_UNTOUCHED = StageState()
 
 
 def begin(
@@ -21,7 +23,7 @@ def begin(
         id=run,
         pipeline=pipeline,
         submission=submission,
-        stages={stage.id: StageState() for stage in pipeline.stages},
+        stages=dict.fromkeys((stage.id for stage in pipeline.stages), _UNTOUCHED),
         status=RunStatus.RUNNING if event.held is None else RunStatus.QUEUED,
         reason=event.held,
         seq=1,
@@ -43,68 +45,63 @@ def replay(
         raise ValueError("the history does not begin with the submission")  # noqa: TRY004
     state = begin(run, pipeline, submission, first, at)
     for at, event in past:
-        state = evolve(state, event, at)
+        apply(state, event, at)
     return state
 
 
 def evolve(state: RunState, event: e.Event, at: float) -> RunState:
     """The state after one more event, which happened ``at`` (seconds since the epoch)."""
-    if isinstance(event, _OfOneStage):
-        changes = _in_stage(state, event.stage, event, at)
+    after = opened(state)
+    apply(after, event, at)
+    return after
+
+
+def opened(state: RunState) -> RunState:
+    """A copy to ``apply`` events to, for as long as nobody else has seen it."""
+    return changed(state, stages=dict(state.stages))
+
+
+def apply(state: RunState, event: e.Event, at: float) -> None:
+    """Change a state in the making; what was taken from it before, such as a stage, stays as it was."""
+    fields = vars(state)
+    fields["seq"] += 1
+    kind = type(event)
+    of_stage = _OF_STAGE.get(kind)
+    if of_stage is not None:
+        name, stages = event.stage, fields["stages"]  # type: ignore[union-attr] # those have one
+        stages[name] = of_stage(stages[name], event, at)
+        if kind is e.StageQueued:
+            fields["tokens"] = event.token  # type: ignore[union-attr] # it has one
+    elif kind in _OF_RUN:
+        fields.update(_OF_RUN[kind](state, event, at))
     else:
-        changes = _changes(state, event, at)
-    changes["seq"] = state.seq + 1
-    return changed(state, **changes)
+        raise ValueError(f"{kind.__name__} is no event of a run that has begun")
 
 
-#: They change nothing but their stage; asked for first, because most events are of these.
-_OfOneStage = (
-    e.StagePassed
-    | e.StageStarted
-    | e.StageUnserved
-    | e.StageServed
-    | e.StageReadied
-    | e.AttemptFailed
-    | e.AttemptInterrupted
-    | e.StageSkipped
-    | e.StageAsked
-    | e.StageCancelled
-    | e.StageUnserved
-    | e.StageServed
-    | e.StageHeld
-)
+# Changes of the run: the fields that an event changes
 
 
-def _changes(state: RunState, event: e.Event, at: float) -> dict[str, Any]:  # noqa: PLR0911 - one arm an event
-    """The fields of the run that an event changes."""
-    match event:
-        case e.StageQueued(name, _, token):
-            return {**_in_stage(state, name, event, at), "tokens": token}
-        case e.StageInvalidated() | e.StageReset() | e.StageReinstated():
-            return _redone(state, event)
-        case e.RunAdmitted() | e.RunSentBack():
-            return _opened(state, event)
-        case e.RunPaused(reason=reason):
-            return {"paused": True, "status": RunStatus.PAUSED, "reason": reason, "rested_at": at}
-        case e.RunResumed():
-            return {**_awake(state, at), "paused": False}
-        case e.RunRested(reason):
-            return {"status": RunStatus.WAITING, "reason": reason, "rested_at": at}
-        case e.RunWoke():
-            return _awake(state, at)
-        case e.RunEnded(status, reason):
-            return {"status": status, "reason": reason, "ended_at": at, "rested_at": None}
-        case e.InputIgnored() | e.RunQuarantined() | e.RunRepaired():
-            return {}
-        case e.RunSubmitted():
-            raise ValueError("a run is submitted once")
-        case e.AskAnswered():
-            return _answered(state, event, at)
-        case _:
-            raise ValueError(f"{type(event).__name__} is no event of a run")
+def _nothing(_state: RunState, _event: e.Event, _at: float) -> dict[str, Any]:
+    return {}
 
 
-def _awake(state: RunState, at: float) -> dict[str, Any]:
+def _paused(_state: RunState, event: e.RunPaused, at: float) -> dict[str, Any]:
+    return {"paused": True, "status": RunStatus.PAUSED, "reason": event.reason, "rested_at": at}
+
+
+def _resumed(state: RunState, event: e.RunResumed, at: float) -> dict[str, Any]:
+    return {**_awake(state, event, at), "paused": False}
+
+
+def _rested(_state: RunState, event: e.RunRested, at: float) -> dict[str, Any]:
+    return {"status": RunStatus.WAITING, "reason": event.reason, "rested_at": at}
+
+
+def _ended(_state: RunState, event: e.RunEnded, at: float) -> dict[str, Any]:
+    return {"status": event.status, "reason": event.reason, "ended_at": at, "rested_at": None}
+
+
+def _awake(state: RunState, _event: e.Event, at: float) -> dict[str, Any]:
     """Running again; the time at rest is given back to the deadline."""
     rested = 0.0 if state.rested_at is None else max(0.0, at - state.rested_at)
     return {
@@ -115,10 +112,12 @@ def _awake(state: RunState, at: float) -> dict[str, Any]:
     }
 
 
-def _opened(state: RunState, event: e.RunAdmitted | e.RunSentBack) -> dict[str, Any]:
+def _admitted(_state: RunState, event: e.RunAdmitted, _at: float) -> dict[str, Any]:
+    return {"status": RunStatus.RUNNING, "reason": None, "deadline": event.deadline}
+
+
+def _sent_back(state: RunState, event: e.RunSentBack, _at: float) -> dict[str, Any]:
     """Open, perhaps again and with another submission; paused if it rested so."""
-    if isinstance(event, e.RunAdmitted):
-        return {"status": RunStatus.RUNNING, "reason": None, "deadline": event.deadline}
     paused = state.paused and not state.status.is_final
     changes = dict(event.changes)
     answers = {**state.answers, **changes.pop("answers", {})}
@@ -134,39 +133,38 @@ def _opened(state: RunState, event: e.RunAdmitted | e.RunSentBack) -> dict[str, 
     }
 
 
+def _invalidated(state: RunState, event: e.StageInvalidated, _at: float) -> dict[str, Any]:
+    back = SentBack(event.attempt, event.attempt, event.bound)
+    return _redone(state, event, StageStatus.INVALIDATED, back)
+
+
+def _reset(state: RunState, event: e.StageReset, _at: float) -> dict[str, Any]:
+    before = state.sent_back.get(event.stage)
+    back = SentBack(event.attempt, 0 if before is None else before.generation)
+    return _redone(state, event, StageStatus.PENDING, back)
+
+
 def _redone(
-    state: RunState, event: e.StageInvalidated | e.StageReset | e.StageReinstated
+    state: RunState, event: e.StageInvalidated | e.StageReset, status: StageStatus, back: SentBack
 ) -> dict[str, Any]:
-    name, stage = event.stage, state.stages[event.stage]
-    match event:
-        case e.StageReinstated():
-            stands = changed(stage, status=StageStatus.PASSED, reason=None)
-            return {"stages": {**state.stages, name: stands}}
-        case e.StageInvalidated(_, attempt, reason, bound):
-            status, back = StageStatus.INVALIDATED, SentBack(attempt, attempt, bound)
-        case e.StageReset(_, attempt, reason):
-            before = state.sent_back.get(name)
-            generation = 0 if before is None else before.generation
-            status, back = StageStatus.PENDING, SentBack(attempt, generation)
-    anew = changed(_anew(stage), status=status, reason=reason)
-    return {
-        "stages": {**state.stages, name: anew},
-        "sent_back": {**state.sent_back, name: back},
-    }
-
-
-def _in_stage(state: RunState, name: str, event: e.Event, at: float) -> dict[str, Any]:
-    return {"stages": {**state.stages, name: _stage(state.stages[name], event, at)}}
+    anew = _anew(state.stages[event.stage])
+    _put(state, event.stage, changed(anew, status=status, reason=event.reason))
+    return {"sent_back": {**state.sent_back, event.stage: back}}
 
 
 def _answered(state: RunState, event: e.AskAnswered, at: float) -> dict[str, Any]:
     stage = state.stages[event.stage]
     asks = tuple(_choose(ask, event, at) for ask in stage.asks)
     due = min((ask.deadline for ask in asks if ask.choice is None), default=None)
-    stages = {**state.stages, event.stage: changed(stage, asks=asks, due=due)}
+    _put(state, event.stage, changed(stage, asks=asks, due=due))
     if any(ask.id == event.ask and ask.kind == "clarification" for ask in asks):
-        return {"stages": stages, "answers": {**state.answers, event.ask: event.choice}}
-    return {"stages": stages}
+        return {"answers": {**state.answers, event.ask: event.choice}}
+    return {}
+
+
+def _put(state: RunState, name: str, stage: StageState) -> None:
+    """In the dictionary that is there: others hold on to it while a decision is made."""
+    vars(state)["stages"][name] = stage
 
 
 def _choose(ask: AskState, event: e.AskAnswered, at: float) -> AskState:
@@ -175,84 +173,97 @@ def _choose(ask: AskState, event: e.AskAnswered, at: float) -> AskState:
     return replace(ask, choice=event.choice, by=event.by, at=at, comment=event.comment)
 
 
-def _stage(stage: StageState, event: e.Event, at: float) -> StageState:  # noqa: PLR0911 - one arm an event
-    match event:
-        case e.StageReadied():
-            return changed(stage, status=StageStatus.READY, due=None, reason=None)
-        case e.StageQueued(_, attempt, token, due):
-            return changed(
-                stage,
-                status=StageStatus.QUEUED,
-                attempt=attempt,
-                token=token,
-                due=due,
-                queued_at=at,
-                started_at=None,
-                ended_at=None,
-                reason=None,
-            )
-        case e.StageStarted(_, _, due):
-            error = None if stage.unserved else stage.error
-            return changed(
-                stage,
-                status=StageStatus.RUNNING,
-                started_at=at,
-                due=due,
-                error=error,
-                reason=None,
-            )
-        case e.StageUnserved() | e.StageServed() | e.StageHeld():
-            return _attended(stage, event)
-        case e.StagePassed(_, _, result, started_at):
-            began = stage.started_at if started_at is None else started_at
-            return changed(
-                stage,
-                status=StageStatus.PASSED,
-                result=result,
-                error=None,
-                started_at=began,
-                ended_at=at,
-                due=None,
-                reason=None,
-            )
-        case e.AttemptFailed():
-            return _failed(stage, event, at)
-        case e.AttemptInterrupted(_, _, why, suspect):
-            return changed(
-                stage,
-                status=StageStatus.READY,
-                reason=why,
-                due=None,
-                interruptions=stage.interruptions + suspect,
-            )
-        case e.StageSkipped() | e.StageCancelled():
-            return _over(stage, event, at)
-        case e.StageAsked(_, asks):
-            return _asked(stage, asks)
-        case _:
-            raise ValueError(f"{type(event).__name__} is no event of a stage")
+# Changes of a stage: the stage after an event
 
 
-def _over(stage: StageState, event: e.StageSkipped | e.StageCancelled, at: float) -> StageState:
-    skipped = isinstance(event, e.StageSkipped)
+def _readied(stage: StageState, _event: e.StageReadied, _at: float) -> StageState:
+    return changed(stage, status=StageStatus.READY, due=None, reason=None)
+
+
+def _queued(stage: StageState, event: e.StageQueued, at: float) -> StageState:
     return changed(
         stage,
-        status=StageStatus.SKIPPED if skipped else StageStatus.CANCELLED,
+        status=StageStatus.QUEUED,
+        attempt=event.attempt,
+        token=event.token,
+        due=event.due,
+        queued_at=at,
+        started_at=None,
+        ended_at=None,
+        reason=None,
+    )
+
+
+def _started(stage: StageState, event: e.StageStarted, at: float) -> StageState:
+    error = None if stage.unserved else stage.error
+    return changed(
+        stage,
+        status=StageStatus.RUNNING,
+        started_at=at,
+        due=event.due,
+        error=error,
+        reason=None,
+    )
+
+
+def _passed(stage: StageState, event: e.StagePassed, at: float) -> StageState:
+    return changed(
+        stage,
+        status=StageStatus.PASSED,
+        result=event.result,
+        error=None,
+        started_at=stage.started_at if event.started_at is None else event.started_at,
+        ended_at=at,
+        due=None,
+        reason=None,
+    )
+
+
+def _interrupted(stage: StageState, event: e.AttemptInterrupted, _at: float) -> StageState:
+    return changed(
+        stage,
+        status=StageStatus.READY,
+        reason=event.why,
+        due=None,
+        interruptions=stage.interruptions + event.suspect,
+    )
+
+
+def _reinstated(stage: StageState, _event: e.StageReinstated, _at: float) -> StageState:
+    return changed(stage, status=StageStatus.PASSED, reason=None)
+
+
+def _skipped(stage: StageState, event: e.StageSkipped, at: float) -> StageState:
+    return changed(
+        stage,
+        status=StageStatus.SKIPPED,
         reason=event.reason,
-        unneeded=isinstance(event, e.StageSkipped) and event.unneeded,
+        unneeded=event.unneeded,
         ended_at=at,
         due=None,
     )
 
 
-def _attended(
-    stage: StageState, event: e.StageUnserved | e.StageServed | e.StageHeld
-) -> StageState:
-    """Whether anybody is there who could do the attempt that is ordered, and has room for it."""
-    if isinstance(event, e.StageHeld):
-        return changed(stage, reason=event.reason, due=event.due)
-    if isinstance(event, e.StageServed):
-        return changed(stage, status=StageStatus.QUEUED, reason=None, error=None, due=event.due)
+def _cancelled(stage: StageState, event: e.StageCancelled, at: float) -> StageState:
+    return changed(
+        stage,
+        status=StageStatus.CANCELLED,
+        reason=event.reason,
+        unneeded=False,
+        ended_at=at,
+        due=None,
+    )
+
+
+def _held(stage: StageState, event: e.StageHeld, _at: float) -> StageState:
+    return changed(stage, reason=event.reason, due=event.due)
+
+
+def _served(stage: StageState, event: e.StageServed, _at: float) -> StageState:
+    return changed(stage, status=StageStatus.QUEUED, reason=None, error=None, due=event.due)
+
+
+def _unserved(stage: StageState, event: e.StageUnserved, _at: float) -> StageState:
     error = NoWorkerError(
         event.reason,
         hint="start a worker for it: shipway worker --capability NAME; then retry the run",
@@ -291,12 +302,45 @@ def _failed(stage: StageState, event: e.AttemptFailed, at: float) -> StageState:
     return changed(failed, status=StageStatus.WAITING, due=event.retry_at)
 
 
-def _asked(stage: StageState, asks: tuple[AskState, ...]) -> StageState:
-    new = {ask.id for ask in asks}
+def _asked(stage: StageState, event: e.StageAsked, _at: float) -> StageState:
+    new = {ask.id for ask in event.asks}
     return changed(
         stage,
         status=StageStatus.WAITING,
-        asks=(*(ask for ask in stage.asks if ask.id not in new), *asks),
-        due=min(ask.deadline for ask in asks),
-        reason="; ".join(ask.question for ask in asks),
+        asks=(*(ask for ask in stage.asks if ask.id not in new), *event.asks),
+        due=min(ask.deadline for ask in event.asks),
+        reason="; ".join(ask.question for ask in event.asks),
     )
+
+
+#: By the type of the event: one look instead of one question for each type that there is.
+_OF_STAGE: Mapping[type, Callable[[StageState, Any, float], StageState]] = {
+    e.StageReadied: _readied,
+    e.StageQueued: _queued,
+    e.StageStarted: _started,
+    e.StageUnserved: _unserved,
+    e.StageServed: _served,
+    e.StageHeld: _held,
+    e.StagePassed: _passed,
+    e.AttemptFailed: _failed,
+    e.AttemptInterrupted: _interrupted,
+    e.StageSkipped: _skipped,
+    e.StageAsked: _asked,
+    e.StageCancelled: _cancelled,
+    e.StageReinstated: _reinstated,
+}
+_OF_RUN: Mapping[type, Callable[[RunState, Any, float], dict[str, Any]]] = {
+    e.RunAdmitted: _admitted,
+    e.AskAnswered: _answered,
+    e.RunSentBack: _sent_back,
+    e.StageInvalidated: _invalidated,
+    e.StageReset: _reset,
+    e.RunPaused: _paused,
+    e.RunResumed: _resumed,
+    e.RunRested: _rested,
+    e.RunWoke: _awake,
+    e.RunEnded: _ended,
+    e.RunQuarantined: _nothing,
+    e.RunRepaired: _nothing,
+    e.InputIgnored: _nothing,
+}

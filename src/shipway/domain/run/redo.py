@@ -60,10 +60,11 @@ def _send_back(
     # What a submission accepted beforehand was said of what it asked for then.
     new = {**changes, "accept": []} if changes and state.submission.get("accept") else changes
     before = {name: state.submission.get(name) for name in new}
+    bound = {name: _bound(state, name, begin) for name in begun}  # as things still stand
     deadline = draft.now + state.pipeline.timeout_s
     draft.emit(e.RunSentBack(given.by, given.reason, deadline, dict(new), before))
     for name in begun:
-        _stage_back(draft, name, begin, _bound(state, name, begin))
+        _stage_back(draft, name, begin, bound[name])
 
 
 def _stage_back(draft: Draft, name: str, begin: list[str], bound: str | None) -> None:

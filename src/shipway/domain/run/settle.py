@@ -13,6 +13,9 @@ from shipway.domain.run.state import AskState, RunState, StageState
 from shipway.domain.states import RunStatus, StageStatus
 from shipway.errors import EndlessError
 
+_PENDING, _READY, _PASSED = StageStatus.PENDING, StageStatus.READY, StageStatus.PASSED
+_INVALIDATED, _WAITING = StageStatus.INVALIDATED, StageStatus.WAITING
+
 #: A stage is not ordered more often, whatever the reason: questions, hand-backs, failures.
 MAX_ATTEMPTS = 100
 _ENDLESS = EndlessError(
@@ -34,27 +37,28 @@ def settle(draft: Draft) -> None:
 def _move_one_round(draft: Draft) -> bool:
     """Visit each stage once; True if one is over by that, which may free a stage visited before."""
     skipped = False
+    stages = draft.state.stages
     for stage in draft.state.pipeline.stages:
-        status = draft.state.stages[stage.id].status
-        if status is StageStatus.PENDING or status is StageStatus.INVALIDATED:
+        status = stages[stage.id].status
+        if status is _PENDING or status is _INVALIDATED:
             skipped |= _consider(draft, stage)
-        elif status is StageStatus.READY:
+        elif status is _READY:
             _start(draft, stage)
     return skipped
 
 
 def _consider(draft: Draft, stage: Stage) -> bool:
     """Start or skip a stage whose dependencies are over; True if it is over by that."""
+    stages = draft.state.stages
     unmet = None
     for need in stage.needs:
-        met = _met(need, draft.state.stages[need.stage])
-        if met is None:
+        upon = stages[need.stage]
+        if not upon.status.is_final:
             return False
-        if not met:
-            unmet = unmet or need
+        if unmet is None and not _met(need, upon):
+            unmet = need
     if unmet is not None:
-        status = draft.state.stages[unmet.stage].status
-        why = f"{unmet.stage} is {status}, and {stage.id} needs its {unmet.on}"
+        why = f"{unmet.stage} is {stages[unmet.stage].status}, and {stage.id} needs its {unmet.on}"
         draft.emit(e.StageSkipped(stage.id, why, unneeded=False))
         return True
     if stage.when is not None and not holds(stage.when, draft.state.values()):
@@ -63,13 +67,9 @@ def _consider(draft: Draft, stage: Stage) -> bool:
     return _start(draft, stage)
 
 
-def _met(need: Dependency, stage: StageState) -> bool | None:
-    """Whether the dependency is met; None while that is open."""
-    if not stage.status.is_final:
-        return None
-    if need.on is When.ALWAYS:
-        return True
-    if stage.status is StageStatus.PASSED or stage.unneeded:
+def _met(need: Dependency, stage: StageState) -> bool:
+    """Whether the dependency on a stage that is over is met."""
+    if stage.status is _PASSED or stage.unneeded or need.on is When.ALWAYS:
         return True
     return need.on is When.COMPLETED and stage.status is StageStatus.FAILED
 
@@ -83,7 +83,7 @@ def _start(draft: Draft, stage: Stage) -> bool:
         return False
     state = draft.state
     before = state.stages[stage.id]
-    if before.status is StageStatus.INVALIDATED and _still_stands(state, stage):
+    if before.status is _INVALIDATED and _still_stands(state, stage):
         draft.emit(e.StageReinstated(stage.id))
         return True
     if before.attempt >= MAX_ATTEMPTS and _endless(state, stage, before):
@@ -93,7 +93,7 @@ def _start(draft: Draft, stage: Stage) -> bool:
         attempt = before.attempt + 1
         due = draft.now + stage.timeout_s
         draft.emit(e.StageQueued(stage.id, attempt, state.tokens + 1, due))
-    elif before.status is not StageStatus.READY:
+    elif before.status is not _READY:
         draft.emit(e.StageReadied(stage.id))
     return False
 
@@ -111,10 +111,13 @@ def _still_stands(state: RunState, stage: Stage) -> bool:
 
 def _has_room(state: RunState) -> bool:
     """Whether one more stage may be in hand beside those that are."""
-    most = state.pipeline.parallelism
-    if len(state.stages) <= most:
+    room = state.pipeline.parallelism
+    if len(state.stages) <= room:
         return True
-    return sum(stage.in_hand for stage in state.stages.values()) < most
+    for stage in state.stages.values():
+        if stage.in_hand:
+            room -= 1
+    return room > 0
 
 
 def _allowed(draft: Draft, stage: Stage) -> bool:
@@ -163,27 +166,28 @@ def _decided(stage: StageState, ask: AskState) -> bool:
 
 def _conclude(draft: Draft) -> None:
     state = draft.state
-    unfinished = [stage for stage in state.stages.values() if not stage.status.is_final]
-    if not unfinished:
-        draft.emit(_ending(state))
-    elif state.paused:
+    over = True
+    for stage in state.stages.values():
+        if not stage.status.is_final:
+            over = False
+            if _moves(stage):
+                break
+    else:
+        if over:
+            draft.emit(_ending(state))
+        elif state.status is RunStatus.RUNNING and not state.paused:
+            draft.emit(e.RunRested(_waits_for(state)))
         return
-    elif any(map(_moves, unfinished)):
-        if state.status is RunStatus.WAITING:
-            draft.emit(e.RunWoke())
-    elif state.status is RunStatus.RUNNING:
-        draft.emit(e.RunRested(_waits_for(state)))
+    if state.status is RunStatus.WAITING and not state.paused:
+        draft.emit(e.RunWoke())
 
 
 def _moves(stage: StageState) -> bool:
     """It needs no person and no worker: it is in hand, may start, or waits for its next attempt."""
-    if stage.unserved:
-        return False
-    return (
-        stage.in_hand
-        or stage.status is StageStatus.READY
-        or (stage.status is StageStatus.WAITING and not stage.open_asks)
-    )
+    status = stage.status
+    if status is _WAITING:
+        return not stage.unserved and not stage.open_asks
+    return status is _READY or stage.in_hand
 
 
 def _waits_for(state: RunState) -> str:

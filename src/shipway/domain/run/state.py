@@ -86,7 +86,8 @@ class StageState:
     @property
     def in_hand(self) -> bool:
         """Whether an order for it is out."""
-        return self.status is _QUEUED or self.status is _RUNNING or self.unserved
+        status = self.status
+        return status is _QUEUED or status is _RUNNING or (status is _WAITING and self.unserved)
 
     @property
     def unserved(self) -> bool:
@@ -100,12 +101,14 @@ class StageState:
 
     @property
     def open_asks(self) -> tuple[AskState, ...]:
-        if self.status is not StageStatus.WAITING:
+        if self.status is not _WAITING:
             return ()
         return tuple(ask for ask in self.asks if ask.choice is None)
 
 
+# Looked up once: a member of an enum is slow to reach, and these are asked for at every step.
 _QUEUED, _RUNNING, _WAITING = StageStatus.QUEUED, StageStatus.RUNNING, StageStatus.WAITING
+_PASSED = StageStatus.PASSED
 _STORED = tuple(each.name for each in fields(StageState) if each.name != "result")
 _stored: Callable[[StageState], tuple[Any, ...]] = attrgetter(*_STORED)
 
@@ -136,13 +139,18 @@ class RunState:
     def values(self) -> dict[str, Any]:
         """What inputs and conditions can refer to: the submission and the passed stages' results."""
         known: dict[str, Any] = {
-            name: stage.result
-            for name, stage in self.stages.items()
-            if stage.status is StageStatus.PASSED
+            name: stage.result for name, stage in self.stages.items() if stage.status is _PASSED
         }
-        answers = {**self.submission.get("answers", {}), **self.answers}
-        known["run"] = {**self.submission, "answers": answers}
+        known["run"] = self.source("run")
         return known
+
+    def source(self, name: str) -> Mapping[str, Any] | None:
+        """The same by its name alone; None for a stage that has not passed."""
+        if name == "run":
+            answers = {**self.submission.get("answers", {}), **self.answers}
+            return {**self.submission, "answers": answers}
+        stage = self.stages.get(name)
+        return stage.result if stage is not None and stage.status is _PASSED else None
 
     def asks(self) -> Iterator[tuple[str, AskState]]:
         """Every question that is open, with its stage."""
@@ -192,8 +200,9 @@ Changed = TypeVar("Changed", StageState, RunState)
 def changed(value: Changed, **changes: Any) -> Changed:
     """``dataclasses.replace`` without its checks, which are most of the cost of an event."""
     new = object.__new__(type(value))
-    new.__dict__.update(value.__dict__)
-    new.__dict__.update(changes)
+    known = new.__dict__
+    known.update(value.__dict__)
+    known.update(changes)
     return new
 
 
