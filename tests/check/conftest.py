@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from shipway.check.check import Asked, check
-from shipway.check.setting import Equipment
+from shipway.check.equipment import Equipment
 from shipway.check.subject import Wanted
 from shipway.contracts.check import CheckReport
 from shipway.store.artifacts import ArtifactStore

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import yaml
 
 from shipway.check import catalogue, policyfile
 from shipway.domain.gates import Enforcement
+from shipway.gates.gate import Rule
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGE = ROOT / "docs" / "GATES.md"
@@ -29,6 +32,21 @@ def test_the_page_has_every_gate_in_its_own_words() -> None:
     text = PAGE.read_text("utf-8")
     between = text.split(BEGIN)[1].split(END)[0].strip()
     assert between == table(), f"docs/GATES.md is stale; between the marks belongs:\n{table()}"
+
+
+def test_every_rule_stands_where_the_catalogue_says() -> None:
+    for gate in catalogue.BUILT_IN:
+        assert isinstance(gate.rule(), Rule), gate.id
+
+
+def test_the_command_itself_loads_no_gate_no_logger_and_no_database() -> None:
+    """What a second check with nothing changed costs is nearly all imports."""
+    heavy = ("shipway.gates.comparison", "shipway.check.setting", "structlog", "sqlalchemy", "yaml")
+    code = "import sys, shipway.cli.checking; print(*sys.modules)"
+    said = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert not [name for name in heavy if name in said]
 
 
 def test_every_trick_names_a_test_that_exists() -> None:

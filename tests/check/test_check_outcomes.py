@@ -8,8 +8,8 @@ from dataclasses import replace
 from checked import BROKEN, MENDED, SHOP, gate, policy, write
 
 from shipway.check.check import Asked, Watcher, check
+from shipway.check.equipment import Ears
 from shipway.check.formats import junit, markdown, sarif
-from shipway.check.setting import Ears
 from shipway.check.subject import Wanted
 from shipway.contracts.check import Outcome
 from shipway.domain.gates import Enforcement, Verdict

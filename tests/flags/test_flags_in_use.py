@@ -12,7 +12,7 @@ import pytest
 
 from shipway.agents.registry import Registry
 from shipway.check.check import Asked, check
-from shipway.check.setting import Equipment
+from shipway.check.equipment import Equipment
 from shipway.check.subject import Wanted
 from shipway.cli import boundary
 from shipway.config import load_settings

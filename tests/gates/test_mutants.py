@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from comparing import FIXED, GOLD, NEW_EDGE, SHOP, Maker
 
-from shipway.domain.gates import Enforcement, Verdict
+from shipway.domain.gates import Verdict
 from shipway.domain.policy import Policy
 from shipway.gates import coverage, mutants
 from shipway.gates.comparison import Comparison
@@ -58,8 +58,7 @@ def test_a_bounded_number_from_everywhere() -> None:
 
 
 def test_killed_and_survived_are_counted(compare) -> None:
-    seen = mutants.GATE.judge(compare(GOLD, policy=Policy(thresholds={"mutants": 4.0})))
-    assert mutants.GATE.enforcement is Enforcement.ADVISORY
+    seen = mutants.RULE.judge(compare(GOLD, policy=Policy(thresholds={"mutants": 4.0})))
     assert seen.verdict is Verdict.PASS
     assert seen.counts["tried"] == seen.examined == 3
     assert seen.counts["killed"] == 3
@@ -72,7 +71,7 @@ def test_tests_that_notice_nothing_let_mutants_survive(compare) -> None:
         "shop.py": FIXED + "\n\ndef tax(price):\n    return price * 5\n",
         "tests/test_shop.py": weak,
     }
-    seen = mutants.GATE.judge(compare(change, policy=Policy(thresholds={"mutants": 3.0})))
+    seen = mutants.RULE.judge(compare(change, policy=Policy(thresholds={"mutants": 3.0})))
     assert seen.verdict is Verdict.FAIL
     assert seen.counts["tried"] == 3
     assert seen.counts["unreached"] >= 1
@@ -85,19 +84,18 @@ def test_changed_lines_that_no_test_runs(compare) -> None:
         "shop.py": FIXED + "\n\ndef tax(price):\n    rate = 5\n    return price // rate\n",
         "tests/test_shop.py": NEW_EDGE,
     }
-    seen = coverage.GATE.judge(compare(change))
+    seen = coverage.RULE.judge(compare(change))
     assert seen.counts == {"run": 2, "missed": 2, "files": 1}
     assert seen.examined == 4
-    assert seen.verdict is Verdict.FAIL  # 50 % of at least 60 %; advisory by default
-    assert coverage.GATE.enforcement is Enforcement.ADVISORY
+    assert seen.verdict is Verdict.FAIL  # 50 % of at least 60 %
     assert len(seen.findings) == 2
-    eased = coverage.GATE.judge(compare(change, policy=Policy(thresholds={"changed_coverage": 50})))
+    eased = coverage.RULE.judge(compare(change, policy=Policy(thresholds={"changed_coverage": 50})))
     assert eased.verdict is Verdict.PASS
 
 
 def test_a_change_without_code_selects_neither(compare) -> None:
     base = {**SHOP, "README.md": "Shop\n"}
-    for gate in (coverage.GATE, mutants.GATE):
+    for gate in (coverage.RULE, mutants.RULE):
         assert gate.select(compare({"README.md": "The shop\n"}, base=base))[0] is False
         text = SHOP["shop.py"].replace('"""Prices."""', '"""All prices."""')
         assert gate.select(compare({"shop.py": text}))[0] is False

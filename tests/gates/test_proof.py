@@ -22,9 +22,9 @@ def compare(hub, fence, environments, shelf, tmp_path, commit) -> Callable[..., 
 
 
 def judge(comparison: Comparison) -> GateEvidence:
-    selected, reason = proof.GATE.select(comparison)
+    selected, reason = proof.RULE.select(comparison)
     assert selected, reason
-    return proof.GATE.judge(comparison)
+    return proof.RULE.judge(comparison)
 
 
 def proving(evidence: GateEvidence) -> set[str]:
@@ -50,12 +50,12 @@ def test_a_comment_is_no_fix_with_or_without_tests(compare) -> None:
     change = {"shop.py": SHOP["shop.py"] + "\n# Looked at.\n", "README.md": "# Looked at\n"}
     for policy in (None, Policy(no_tests="a sketch")):
         comparison = compare(change, policy=policy)
-        selected, _ = proof.GATE.select(comparison)
+        selected, _ = proof.RULE.select(comparison)
         assert selected
-        seen = proof.GATE.judge(comparison)
+        seen = proof.RULE.judge(comparison)
         assert seen.verdict is Verdict.FAIL
         assert "comments" in seen.summary
-    assert not proof.GATE.select(compare({"shop.py": FIXED}, policy=Policy(no_tests="a sketch")))[0]
+    assert not proof.RULE.select(compare({"shop.py": FIXED}, policy=Policy(no_tests="a sketch")))[0]
 
 
 def test_a_fix_without_any_test_is_not_proven(compare) -> None:
@@ -151,7 +151,7 @@ def test_an_existing_failure_that_passes_now_proves_a_fix(compare) -> None:
 
 
 def test_no_change_is_nothing_to_judge(compare) -> None:
-    assert proof.GATE.select(compare({})) == (False, "nothing changed")
+    assert proof.RULE.select(compare({})) == (False, "nothing changed")
 
 
 def test_a_test_that_loads_on_neither_side_proves_nothing_and_rejects_nothing(compare) -> None:

@@ -8,10 +8,9 @@ import pytest
 from comparing import Maker
 
 from shipway.domain.gates import Verdict
-from shipway.gates import scope
+from shipway.gates import scope, suite_gate
 from shipway.gates.comparison import Comparison
 from shipway.gates.suite import chosen_files, head_suite
-from shipway.gates.suite_gate import TESTS
 
 BASE = {
     "pkg/__init__.py": "",
@@ -50,7 +49,7 @@ def test_a_suite_that_is_too_large_is_run_in_part_and_says_so(
     comparison = compare(HEAD, base=BASE)
     ran = {node.split("::")[0] for node in head_suite(comparison).outcomes}
     assert ran == {"tests/test_shop.py", "tests/test_uses.py"}
-    seen = TESTS.judge(comparison)
+    seen = suite_gate.RULE.judge(comparison)
     assert seen.verdict is Verdict.PASS
     assert "2 modules that the change concerns" in seen.summary
     assert chosen_files(comparison) is not None

@@ -22,7 +22,7 @@ def compare(hub, fence, environments, shelf, tmp_path, commit) -> Callable[..., 
 
 
 def judge(comparison: Comparison) -> GateEvidence:
-    return tamper.GATE.judge(comparison)
+    return tamper.RULE.judge(comparison)
 
 
 def rules(evidence: GateEvidence, severity: str) -> set[str]:

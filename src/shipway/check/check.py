@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
+import functools
 import platform
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shipway import __version__
 from shipway.check import catalogue, claims, memory, outcome, waivers
-from shipway.check.setting import Ears, Equipment, Setting
+from shipway.check.equipment import Ears, Equipment
 from shipway.check.subject import Revised, Subject, Wanted, find
 from shipway.contracts.check import CheckReport, Outcome, PolicyUse, Revision
 from shipway.contracts.evidence import GateEvidence, GateSelection
-from shipway.contracts.model import timestamp
+from shipway.contracts.model import timestamp, today
 from shipway.domain.gates import Enforcement, Verdict
 from shipway.domain.policy import POLICY, Policy
 from shipway.domain.states import Claim
-from shipway.errors import FenceError, ShipwayError, UsageError
+from shipway.errors import UsageError
 from shipway.flags.evaluate import Context
-from shipway.gates.comparison import Comparison
-from shipway.gates.gate import Gate
-from shipway.gates.look import Doubt, Record, evidence, today
-from shipway.gates.parsers.reading import UnreadableReportError
+
+if TYPE_CHECKING:
+    from shipway.gates.comparison import Comparison
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +111,13 @@ class _Check:
         )
 
     def _key_of(self, gate: str) -> str:
-        return memory.key(self.key, gate, self.gates[gate].version)
+        return memory.key(self.key, gate)
 
     def comparison(self) -> Comparison:
         """Both sides, set up when the first gate needs them."""
         if self._comparison is None:
+            from shipway.check.setting import Setting
+
             self._comparison = Setting(
                 self.subject, self.policy, self.asked.claim, self.equipment, self.watcher.ears,
                 self.work,
@@ -134,7 +135,7 @@ class _Check:
         comparison = self.comparison()
         chosen = []
         for gate in self.gates.values():
-            selected, reason = gate.select(comparison)
+            selected, reason = gate.rule().select(comparison)
             enforcement = self.policy.enforcement(gate.id, gate.enforcement)
             chosen.append(
                 GateSelection(
@@ -175,33 +176,22 @@ class _Check:
                 self.watcher.judged(seen[one.gate])
         missing = [one for one in wanted if one.gate not in seen]
         if missing:
-            seen |= self._run(self.comparison(), missing)
+            seen |= self._run(missing)
         return [seen[one.gate] for one in wanted]
 
-    def _run(
-        self, comparison: Comparison, missing: Sequence[GateSelection]
-    ) -> dict[str, GateEvidence]:
-        seen = {}
-        with ThreadPoolExecutor(self.equipment.at_once, thread_name_prefix="gate") as pool:
-            running: set[Future[GateEvidence]] = {
-                pool.submit(_one, self.gates[one.gate], comparison, one) for one in missing
-            }
-            try:
-                while running:
-                    done, running = wait(running, return_when=FIRST_COMPLETED)
-                    for one in done:
-                        found = one.result()
-                        seen[found.gate] = found
-                        if self.gates[found.gate].lasting:
-                            used = comparison.environments_used()
-                            self.memory.keep(self._key_of(found.gate), found, used)
-                        self.watcher.judged(found)
-            except BaseException:
-                self.watcher.ears.cancel.set()
-                for one in running:
-                    one.cancel()
-                raise
-        return seen
+    def _run(self, missing: Sequence[GateSelection]) -> dict[str, GateEvidence]:
+        from shipway.check import judging
+
+        comparison = self.comparison()
+
+        def ended(found: GateEvidence) -> None:
+            if self.gates[found.gate].lasting:
+                used = comparison.environments_used()
+                self.memory.keep(self._key_of(found.gate), found, used)
+            self.watcher.judged(found)
+
+        chosen = [(self.gates[one.gate], one) for one in missing]
+        return judging.judge(comparison, chosen, self.equipment.at_once, ended)
 
     # -- telling ------------------------------------------------------------------------------
 
@@ -209,7 +199,7 @@ class _Check:
         used = waivers.used(self.policy, seen, today())
         waived = {one.gate for one in used if one.counts}
         result, summary, decisions = outcome.decide(chosen, seen, waived)
-        claim, by = self._claim()
+        claim, by = self._claim
         return CheckReport(
             outcome=result,
             summary=summary,
@@ -223,13 +213,12 @@ class _Check:
             **self._frame(),
         )
 
+    @functools.cached_property
     def _claim(self) -> tuple[Claim, str]:
-        if self._comparison is not None:
-            return self._comparison.claim, self._comparison.claimed_by
         return claims.claimed(self.asked.claim, self.subject.message, self.subject.paths())
 
     def _nothing(self) -> CheckReport:
-        claim, by = self._claim()
+        claim, by = self._claim
         return CheckReport(
             outcome=Outcome.NOTHING,
             summary=f"the head has the same files as its base, {self.subject.base.said}",
@@ -271,22 +260,6 @@ def _refuse_unknown(names: Sequence[str], known: Sequence[str]) -> None:
     for name in names:
         if name not in known:
             raise UsageError(f"there is no gate {name}", hint=f"the gates are {', '.join(known)}")
-
-
-def _one(gate: Gate, comparison: Comparison, chosen: GateSelection) -> GateEvidence:
-    """One gate's evidence, whatever happens inside it; only a missing fence stops everything."""
-    record = Record(gate.id, gate.id)
-    try:
-        found = gate.judge(comparison)
-    except FenceError:
-        raise
-    except Doubt as doubt:
-        found = evidence(
-            comparison.head.bench, record, Verdict.ERROR, doubt.reason, category=doubt.category
-        )
-    except (UnreadableReportError, ShipwayError) as error:
-        found = evidence(comparison.head.bench, record, Verdict.ERROR, str(error))
-    return found.model_copy(update={"enforcement": chosen.enforcement})
 
 
 def _next(result: Outcome, seen: Sequence[GateEvidence]) -> list[str]:

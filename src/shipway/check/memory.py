@@ -20,7 +20,6 @@ import shipway
 from shipway.contracts.evidence import GateEvidence, GateSelection
 from shipway.contracts.model import ArtifactRef
 from shipway.domain.gates import Verdict
-from shipway.gates.tools import RUNNER, TOOLS
 
 KEPT_S = 30 * 24 * 3600.0
 MOST = 4000
@@ -50,8 +49,6 @@ def surroundings(python: Path, fence: str) -> list[object]:
     """What is the same for all checks here: this program, its tools, Python, system and fence."""
     return [
         _program(),
-        hashlib.sha256(TOOLS.read_bytes()).hexdigest(),
-        hashlib.sha256(RUNNER.read_bytes()).hexdigest(),
         sys.version,
         _stamp(python.resolve()),
         list(os.uname()),
@@ -64,7 +61,7 @@ def surroundings(python: Path, fence: str) -> list[object]:
 
 @functools.cache
 def _program() -> str:
-    """The digest of our own sources: a changed gate never meets verdicts of the old one."""
+    """The digest of our own sources and locked tools: a changed gate never meets verdicts of the old one."""
     whole = hashlib.sha256()
     root = Path(shipway.__file__).parent
     for room in ("gates", "check", "contracts", "domain", "workspace", "specs"):

@@ -2,85 +2,27 @@
 
 from __future__ import annotations
 
-import os
-import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from shipway.check import claims
+from shipway.check.equipment import Ears, Equipment
 from shipway.check.subject import Revised, Subject
-from shipway.config import Settings, prepare
 from shipway.contracts.change_plan import ChangePlan, Command
-from shipway.contracts.model import ArtifactRef
 from shipway.domain.policy import POLICY, Policy
 from shipway.domain.states import Claim
 from shipway.errors import ConfigurationError
-from shipway.flags.flags import Flags
-from shipway.gates.bench import TESTS, Bench, Shelf
+from shipway.gates.bench import TESTS, Bench
 from shipway.gates.changes import between
 from shipway.gates.comparison import Comparison, Side
 from shipway.gates.declared import requires_python
 from shipway.gates.project import survey
 from shipway.gates.stack import Stack, look
 from shipway.gates.tools import tool_environment
-from shipway.store.artifacts import ArtifactStore
-from shipway.workspace.environments import Environment, Environments
-from shipway.workspace.fence import Fence, Limits
+from shipway.workspace.environments import Environment
+from shipway.workspace.fence import Limits
 from shipway.workspace.git import Hub, Workspace
-
-
-class Logs(Shelf, Protocol):
-    """Where logs are kept, and read again to be shown."""
-
-    def read(self, ref: ArtifactRef) -> bytes: ...
-
-    def verify(self, ref: ArtifactRef) -> bool: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Equipment:
-    """What a check works with. ``place`` is a directory of ours that it may fill and clear.
-
-    ``python`` is what environments are built with; ``at_once`` how many gates run side by side;
-    ``patience`` what one run of the tests may use. ``flags`` may switch a new gate off.
-    """
-
-    fence: Fence
-    environments: Environments
-    shelf: Logs
-    place: Path
-    python: Path
-    at_once: int = 2
-    patience: Limits = TESTS
-    flags: Flags = field(default_factory=Flags)
-
-
-def equipment(settings: Settings) -> Equipment:
-    """What the settings describe; all that checks keep lies below ``checks`` in the state directory.
-
-    Raises ConfigurationError when that cannot be used.
-    """
-    prepare(settings)
-    place = settings.home / "checks"
-    fence = Fence(settings.fence, hidden=(settings.home,))
-    return Equipment(
-        fence=fence,
-        environments=Environments(settings.cache, fence, settings.python),
-        shelf=ArtifactStore(place / "logs"),
-        place=place,
-        python=settings.python,
-        at_once=max(1, min(settings.max_attempts_at_once, len(os.sched_getaffinity(0)))),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Ears:
-    """Who is told in a few words what goes on, and how to stop it."""
-
-    say: Callable[[str], None] = lambda _line: None
-    cancel: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +120,8 @@ class Setting:
 
     def _patience(self) -> Limits:
         given = self.policy.thresholds.get("seconds")
-        return self.equipment.patience if given is None else replace(TESTS, seconds=given)
+        usual = self.equipment.patience or TESTS
+        return usual if given is None else replace(TESTS, seconds=given)
 
     def _plan(self, stack: Stack, claim: Claim) -> ChangePlan:
         """What the survey of a tree asks for."""

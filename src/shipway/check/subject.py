@@ -7,6 +7,7 @@ import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from shipway.errors import CommandError, RepositoryError, UsageError, ValidationError
 from shipway.workspace.git import Hub
@@ -15,6 +16,16 @@ from shipway.workspace.repository import git_directory
 
 BASE, HEAD = "refs/shipway/base", "refs/shipway/head"
 _DEFAULTS = ("main", "master", "trunk", "develop")
+
+_PLACES = ("refs/remotes/origin", "refs/heads")
+_REMOTE = "refs/remotes/origin/HEAD"
+
+
+class _Ref(NamedTuple):
+    """What a symbolic ref leads to, and the upstream of a branch; "" is none."""
+
+    target: str = ""
+    upstream: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,28 +106,29 @@ def find(repository: Path, wanted: Wanted, place: Path) -> Subject:
 class _Finder:
     def __init__(self, repository: Path, place: Path) -> None:
         self.git_dir = git_directory(repository)
+        said = git(
+            "rev-parse", "--is-inside-work-tree", "--show-object-format",
+            "--path-format=absolute", "--git-common-dir", cwd=repository,
+        )  # fmt: skip
+        inside, self.format, common = text(said).split("\n", 2)
         # A git directory that is not called bare has no files to show either.
-        bare = text(git("rev-parse", "--is-inside-work-tree", cwd=repository)) != "true"
-        self.bare = bare
+        self.bare = inside != "true"
+        self.common = Path(common)
         self.top = (
             self.git_dir
-            if bare
+            if self.bare
             else Path(text(git("rev-parse", "--show-toplevel", cwd=repository)))
         )
-        self.common = Path(
-            text(
-                git("rev-parse", "--path-format=absolute", "--git-common-dir", git_dir=self.git_dir)
-            )
-        )
+        self.trees: dict[str, str] = {}
         self.notes: list[str] = []
-        self._refuse()
+        self.current = self._refuse()
         self.store = self._store(place)
 
     def find(self, wanted: Wanted) -> Subject:
         start, head = wanted.base, wanted.head
         if head is not None and ".." in head:
             start, head = self._range(wanted, head)
-        tip = self._commit(head or "HEAD")
+        tip = self._commit(head) if head else self.current
         if wanted.patch is not None:
             base = self._given(start, tip) if start else (tip, "HEAD")
             return self._subject(base, self._patched(base[0], wanted.patch), "")
@@ -129,7 +141,8 @@ class _Finder:
 
     # -- the user's repository ----------------------------------------------------------------
 
-    def _refuse(self) -> None:
+    def _refuse(self) -> str:
+        """The commit that HEAD names, of a repository that can be worked with."""
         if (self.common / "shallow").exists():
             raise RepositoryError(
                 "the repository is shallow: its history is cut off, so no base can be found",
@@ -147,10 +160,11 @@ class _Finder:
             self.notes.append(
                 "submodules are not checked out: their directories are empty for the gates"
             )
+        return text(has)
 
     def _store(self, place: Path) -> Path:
         """A bare repository that borrows the user's objects: only here do we write."""
-        Hub.create(place, object_format=_format(self.git_dir))
+        Hub.create(place, object_format=self.format)
         (place / "objects" / "info").mkdir(exist_ok=True)
         (place / "objects" / "info" / "alternates").write_bytes(
             os.fsencode(self.common / "objects") + b"\n"
@@ -180,7 +194,9 @@ class _Finder:
         return text(done)
 
     def _tree(self, commit: str) -> str:
-        return text(git("rev-parse", f"{commit}^{{tree}}", git_dir=self.store))
+        if commit not in self.trees:
+            self.trees[commit] = text(git("rev-parse", f"{commit}^{{tree}}", git_dir=self.store))
+        return self.trees[commit]
 
     # -- the base -----------------------------------------------------------------------------
 
@@ -208,40 +224,31 @@ class _Finder:
         return tip, "HEAD"
 
     def _targets(self, head: str | None) -> list[str]:
+        """Branches that the head may go to, the likeliest first: all in one look at the refs."""
         current = text(git("symbolic-ref", "-q", "HEAD", git_dir=self.git_dir, expect=(0, 1)))
+        places = [f"{place}/{name}" for place in _PLACES for name in _DEFAULTS]
+        refs = self._refs([*places, _REMOTE, *([current] if current else [])])
         branch = head or current.removeprefix("refs/heads/")
-        remote = text(
-            git(
-                "symbolic-ref",
-                "-q",
-                "refs/remotes/origin/HEAD",
-                git_dir=self.git_dir,
-                expect=(0, 1),
-            )
-        )
+        remote = refs.get(_REMOTE, _Ref()).target
         default = remote.removeprefix("refs/remotes/origin/") if remote else None
         names = [default] if default else list(_DEFAULTS)
         found = [remote] if remote else [f"refs/remotes/origin/{name}" for name in names]
         if branch not in names:
             found += [f"refs/heads/{name}" for name in names]
-        if head is None:
-            upstream = git(
-                "rev-parse", "-q", "--verify", "--symbolic-full-name", "@{upstream}",
-                git_dir=self.git_dir, expect=(0, 1, 128),
-            )  # fmt: skip
-            found += [text(upstream)] if upstream.returncode == 0 and text(upstream) else []
-        return [name for name in found if self._exists(name)]
+        if head is None and current in refs and refs[current].upstream:
+            found.append(refs[current].upstream)
+        missing = [name for name in found if name not in refs]
+        refs |= self._refs(missing) if missing else {}
+        return [name for name in found if name in refs]
 
-    def _exists(self, name: str) -> bool:
-        done = git(
-            "rev-parse",
-            "-q",
-            "--verify",
-            f"{name}^{{commit}}",
+    def _refs(self, names: list[str]) -> dict[str, _Ref]:
+        """Those of the refs that are there and lead to something."""
+        said = git(
+            "for-each-ref", "--format=%(refname)%00%(symref)%00%(upstream)", *names,
             git_dir=self.git_dir,
-            expect=(0, 1, 128),
-        )
-        return done.returncode == 0
+        )  # fmt: skip
+        rows = [line.split("\0") for line in os.fsdecode(said.stdout).splitlines()]
+        return {name: _Ref(target, upstream) for name, target, upstream in rows if name in names}
 
     # -- the head -----------------------------------------------------------------------------
 
@@ -315,8 +322,8 @@ class _Finder:
         return done.stdout.decode("utf-8", "replace")
 
     def _subject(self, base: tuple[str, str], head: tuple[str, str, str], message: str) -> Subject:
-        for name, commit in ((BASE, base[0]), (HEAD, head[0])):
-            git("update-ref", name, commit, git_dir=self.store)
+        refs = f"update {BASE} {base[0]}\nupdate {HEAD} {head[0]}\n"
+        git("update-ref", "--stdin", git_dir=self.store, stdin=refs.encode())
         return Subject(
             top=self.top,
             store=self.store,

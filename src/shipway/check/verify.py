@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError as ShapeError
 
 from shipway.check.check import Asked, Watcher, check
-from shipway.check.setting import Equipment
+from shipway.check.equipment import Equipment
 from shipway.check.subject import Wanted, find
 from shipway.contracts.check import CheckReport
 from shipway.contracts.evidence import GateEvidence

@@ -10,7 +10,7 @@ from typing import Any
 
 from shipway.check.calibration.calibrate import Listener, Wish, calibrate
 from shipway.check.calibration.manifest import load
-from shipway.check.setting import equipment as equip
+from shipway.check.equipment import equipment as equip
 from shipway.cli.lines import Line, Part
 from shipway.cli.output import Output, one_line
 from shipway.cli.render import Screen

@@ -7,10 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from shipway.check import formats, verify
 from shipway.check.check import Asked, Watcher, check
-from shipway.check.setting import Ears, Equipment
-from shipway.check.setting import equipment as equip
+from shipway.check.equipment import Ears, Equipment
+from shipway.check.equipment import equipment as equip
 from shipway.check.subject import Wanted
 from shipway.cli import checktext
 from shipway.cli.output import Output, one_line, write, write_bytes
@@ -54,6 +53,8 @@ def perform(output: Output, head: str | None, repo: Path, **given: Any) -> int:
 
 def _write(output: Output, report: CheckReport, form: str | None) -> None:
     """The report for another program."""
+    from shipway.check import formats
+
     match form:
         case "sarif":
             output.emit(formats.sarif(report))
@@ -79,6 +80,8 @@ def _explained(output: Output, asked: Asked, equipment: Equipment) -> int:
 
 def _verified(output: Output, data: bytes, asked: Asked, equipment: Equipment) -> int:
     """Whether evidence holds: 0 when everything that decides came out the same."""
+    from shipway.check import verify
+
     said = verify.read(data)
     found = verify.verify(said, asked, equipment, _quiet(output))
     if output.json:

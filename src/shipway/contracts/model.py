@@ -36,3 +36,8 @@ class ArtifactRef(Model):
 def timestamp(at: float) -> str:
     """Seconds since the epoch as the wire writes times: UTC, to the microsecond, ending in Z."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+
+
+def today() -> str:
+    """The day in UTC, which waivers and quarantine are held against."""
+    return datetime.now(UTC).date().isoformat()

@@ -23,11 +23,6 @@ THRESHOLDS: Mapping[str, float] = {
 }
 """What holds where the policy says nothing; ``mutants`` is how many are tried at most."""
 
-ADVISORY = frozenset(
-    {"mutants", "coverage", "advisories", "licences", "message", "complexity", "dead-code"}
-)
-"""Gates that only inform unless the policy requires them: a good change may well fail them."""
-
 PROTECTED = (
     ".shipway/**", ".github/workflows/**", ".github/actions/**", ".gitlab-ci.yml", ".ci/**",
     ".circleci/**", "Jenkinsfile", "azure-pipelines.yml", ".travis.yml", "bitbucket-pipelines.yml",

@@ -9,8 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-
-import structlog
+from typing import Any
 
 from shipway.errors import ShipwayError
 from shipway.flags.evaluate import (
@@ -30,7 +29,12 @@ LOOK_EVERY = 0.4
 """Seconds between two looks for changes: everybody sees one within a second."""
 _EXPOSURES_REMEMBERED = 65_536
 
-_log = structlog.get_logger("flags")
+
+def _log() -> Any:
+    """The logger, imported when there is something to say: most commands have nothing."""
+    import structlog
+
+    return structlog.get_logger("flags")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +126,9 @@ class Flags:
         self._end.clear()
         self.look()
         for flag in self.expired():
-            _log.warning("flag expired", flag=flag.key, owner=flag.owner, expires=str(flag.expires))
+            _log().warning(
+                "flag expired", flag=flag.key, owner=flag.owner, expires=str(flag.expires)
+            )
         if self._keeping is not None:
             self._thread = threading.Thread(target=self._work, name="flags", daemon=True)
             self._thread.start()
@@ -158,7 +164,7 @@ class Flags:
             try:
                 self.look()
             except Exception:  # noqa: BLE001 - told; the next look may go better
-                _log.exception("flags cannot be read")
+                _log().exception("flags cannot be read")
 
     def _lost(self, error: Exception) -> None:
         """The last that was seen goes on to hold; right after a start that is the file of before."""
@@ -167,21 +173,21 @@ class Flags:
             try:
                 self._take(read_all(documents_of(self._last)).flags)
             except (ShipwayError, OSError):
-                _log.warning("the flags that held last cannot be read", file=str(self._last))
+                _log().warning("the flags that held last cannot be read", file=str(self._last))
         if not self.stale:
-            _log.warning("flags are out of reach; the last ones hold", error=type(error).__name__)
+            _log().warning("flags are out of reach; the last ones hold", error=type(error).__name__)
         self._fresh(stale=True)
 
     def _fresh(self, *, stale: bool) -> None:
         if self.stale and not stale:
-            _log.info("flags are in reach again")
+            _log().info("flags are in reach again")
         self.stale = stale
 
     def _take_over(self, kept: Kept) -> None:
         """A flag that cannot be read stays what it was before."""
         before = {key: self._flags[key] for key in kept.unreadable if key in self._flags}
         if kept.unreadable:
-            _log.warning(
+            _log().warning(
                 "flags that this version cannot read stay as they were", flags=kept.unreadable
             )
         self.unreadable = kept.unreadable
@@ -191,7 +197,7 @@ class Flags:
             try:
                 write_all(self._last, flags)
             except OSError as error:
-                _log.warning("the flags cannot be kept for the next start", error=error.strerror)
+                _log().warning("the flags cannot be kept for the next start", error=error.strerror)
 
     def _take(self, kept: Mapping[str, Flag]) -> None:
         flags = self._known | dict(kept)

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import structlog
-
 from shipway.config import Settings
 from shipway.flags.editing import Switchboard
 from shipway.flags.flags import Exposure, Flags
@@ -60,6 +58,8 @@ def open_flags(settings: Settings, path: Path) -> Iterator[Switchboard]:
 
 
 def _note(seen: Exposure) -> None:
+    import structlog
+
     structlog.get_logger("flags").info(
         "flag exposure", flag=seen.flag, variant=seen.variant, unit=seen.unit, version=seen.version
     )

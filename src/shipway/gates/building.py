@@ -7,14 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from shipway.contracts.evidence import Finding, GateEvidence
-from shipway.domain.gates import Enforcement, Verdict
+from shipway.domain.gates import Verdict
 from shipway.gates.bench import Bench
 from shipway.gates.carry import script
 from shipway.gates.comparison import Comparison
-from shipway.gates.gate import Gate
+from shipway.gates.gate import Rule
 from shipway.gates.look import Record, check_ended, evidence, keep, read_report
 from shipway.gates.parsers.reading import Reading, load_json, mapping, sequence, short, text
-from shipway.gates.project import is_test
+from shipway.gates.shape import is_test
 from shipway.workspace.fence import Limits
 
 NAME = "build"
@@ -133,8 +133,4 @@ def _look(bench: Bench, record: Record, files: list[str]) -> tuple[int, list[Fin
     return len(files) + len(wanted), found
 
 
-GATE = Gate(
-    NAME, 1, 1.5, Enforcement.REQUIRED,
-    "what changed compiles and the packages can be imported, as far as they could on the base",
-    _select, _judge,
-)  # fmt: skip
+RULE = Rule(_select, _judge)

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from shipway.contracts.evidence import Finding, GateEvidence, Measurement
-from shipway.domain.gates import Enforcement, Verdict
+from shipway.domain.gates import Verdict
 from shipway.domain.policy import PolicyCommand
 from shipway.errors import Category
 from shipway.gates.baseline import split
 from shipway.gates.bench import TESTS, Bench
 from shipway.gates.comparison import Comparison, Side
-from shipway.gates.gate import Gate
+from shipway.gates.gate import Rule
 from shipway.gates.look import Doubt, Look, Record, check_ended, evidence, keep, read_report
 from shipway.gates.parsers import summary
 from shipway.gates.parsers.foreign import READERS, Report
@@ -27,8 +27,8 @@ MISSING = frozenset({126, 127})
 TAIL = 256 * 1024
 
 
-def gate(command: PolicyCommand) -> Gate:
-    """The gate of one declared command."""
+def rule(command: PolicyCommand) -> Rule:
+    """The rule of one declared command."""
 
     def select(comparison: Comparison) -> tuple[bool, str]:
         return True, f"the base's policy declares it: {shlex.join(command.run)}"
@@ -36,16 +36,7 @@ def gate(command: PolicyCommand) -> Gate:
     def judge(comparison: Comparison) -> GateEvidence:
         return _judge(comparison, command)
 
-    return Gate(
-        id=command.gate,
-        version=2,
-        cost=20.0,
-        enforcement=Enforcement.REQUIRED,
-        about=shlex.join(command.run),
-        select=select,
-        judge=judge,
-        lasting=False,
-    )
+    return Rule(select, judge)
 
 
 @dataclass(frozen=True, slots=True)

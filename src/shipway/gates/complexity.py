@@ -10,10 +10,10 @@ from pathlib import Path
 
 from shipway import __version__
 from shipway.contracts.evidence import Finding, GateEvidence, Measurement
-from shipway.domain.gates import Enforcement, Verdict
+from shipway.domain.gates import Verdict
 from shipway.gates.changes import Change
 from shipway.gates.comparison import Comparison
-from shipway.gates.gate import Gate
+from shipway.gates.gate import Rule
 from shipway.gates.look import Record, evidence
 from shipway.gates.parsers.reading import Reading
 from shipway.gates.project import python_files
@@ -160,14 +160,5 @@ def _words(tree: Path) -> Counter[str]:
     return seen
 
 
-GATES = (
-    Gate(
-        "complexity", 1, 0.2, Enforcement.ADVISORY,
-        "no changed function has more ways through it than the policy allows, unless it had before",
-        _select, _judge_complexity,
-    ),
-    Gate(
-        "dead-code", 1, 0.3, Enforcement.ADVISORY,
-        "the change leaves no private function behind that nothing uses", _select, _judge_dead,
-    ),
-)  # fmt: skip
+COMPLEXITY = Rule(_select, _judge_complexity)
+DEAD_CODE = Rule(_select, _judge_dead)

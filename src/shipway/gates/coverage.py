@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from shipway.contracts.evidence import Finding, GateEvidence, Measurement
-from shipway.domain.gates import Enforcement, Verdict
+from shipway.domain.gates import Verdict
 from shipway.gates.cases import parse, read
 from shipway.gates.comparison import Comparison
-from shipway.gates.gate import Gate
+from shipway.gates.gate import Rule
 from shipway.gates.look import Doubt, Record, evidence
 from shipway.gates.parsers.reading import Reading, load_json, mapping, sequence
 from shipway.gates.suite import Suite, describe, head_suite
@@ -119,12 +119,4 @@ def judge(comparison: Comparison) -> GateEvidence:
     return evidence(bench, record, verdict, said, reading)
 
 
-GATE = Gate(
-    id="coverage",
-    version=1,
-    cost=12.0,
-    enforcement=Enforcement.ADVISORY,
-    about="tests run the lines that were changed",
-    select=select,
-    judge=judge,
-)
+RULE = Rule(select, judge)

@@ -9,9 +9,9 @@ from pathlib import Path, PurePosixPath
 
 from shipway import __version__
 from shipway.contracts.evidence import Finding, GateEvidence
-from shipway.domain.gates import Enforcement, Verdict
+from shipway.domain.gates import Verdict
 from shipway.gates.comparison import Comparison
-from shipway.gates.gate import Gate
+from shipway.gates.gate import Rule
 from shipway.gates.look import Doubt, Record, evidence
 from shipway.gates.parsers.reading import Reading, short
 from shipway.gates.testing import site_packages
@@ -99,15 +99,5 @@ def _judge_advisories(comparison: Comparison) -> GateEvidence:
     )  # fmt: skip
 
 
-GATES = (
-    Gate(
-        "licences", 1, 2.0, Enforcement.ADVISORY,
-        "each installed package states a licence, one that the policy allows if it lists some",
-        _select_licences, _judge_licences,
-    ),
-    Gate(
-        "advisories", 1, 0.0, Enforcement.ADVISORY,
-        "known weaknesses of packages; without a source of advisories it is NOT_RUN",
-        _select_licences, _judge_advisories,
-    ),
-)  # fmt: skip
+LICENCES = Rule(_select_licences, _judge_licences)
+ADVISORIES = Rule(_select_licences, _judge_advisories)

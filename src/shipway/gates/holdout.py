@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from shipway.contracts.evidence import Finding, GateEvidence
-from shipway.domain.gates import Enforcement, Verdict
+from shipway.domain.gates import Verdict
 from shipway.gates.comparison import Comparison
-from shipway.gates.gate import Gate
+from shipway.gates.gate import Rule
 from shipway.gates.look import Doubt, Record, evidence
 from shipway.gates.parsers.reading import Reading
 from shipway.gates.suite import describe, run_suite
@@ -79,12 +79,4 @@ def _laid(place: Path, tree: Path) -> str:
     return name
 
 
-GATE = Gate(
-    NAME,
-    1,
-    15.0,
-    Enforcement.REQUIRED,
-    "checks that live outside the repository pass on the head's source",
-    select,
-    judge,
-)
+RULE = Rule(select, judge)

@@ -165,11 +165,6 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def today() -> str:
-    """The day, which waivers and quarantine are held against."""
-    return datetime.now(UTC).date().isoformat()
-
-
 def keep(record: Record, **reports: bytes) -> None:
     """Remember the digests of what the tool wrote."""
     record.outputs.update({name: digest(data) for name, data in reports.items()})

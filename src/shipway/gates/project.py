@@ -5,11 +5,12 @@ from __future__ import annotations
 import configparser
 import tomllib
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any, Literal
 
 from shipway.contracts.change_plan import ChangePlan
 from shipway.contracts.service_plan import ServicePlan
+from shipway.gates.shape import is_test
 
 RUFF = ("ruff.toml", ".ruff.toml")
 MYPY = ("mypy.ini", ".mypy.ini")
@@ -85,13 +86,6 @@ def python_files(tree: Path) -> list[Path]:
             elif entry.suffix in {".py", ".pyi"}:
                 found.append(entry.relative_to(tree))
     return sorted(found)
-
-
-def is_test(path: PurePath) -> bool:
-    """Tests assert, start processes and hold made-up passwords by their nature."""
-    name = path.name
-    placed = bool({"tests", "test"} & set(path.parts[:-1]))
-    return placed or name == "conftest.py" or name.startswith("test_") or name.endswith("_test.py")
 
 
 def survey(tree: Path, plan: ServicePlan | ChangePlan) -> Project:

@@ -6,12 +6,12 @@ import ast
 from dataclasses import dataclass
 
 from shipway.contracts.evidence import Finding, GateEvidence, Measurement
-from shipway.domain.gates import Enforcement, Verdict
+from shipway.domain.gates import Verdict
 from shipway.domain.states import Claim
 from shipway.gates import whole
 from shipway.gates.cases import Pairing, pairing, parse, plain, read
 from shipway.gates.comparison import Comparison
-from shipway.gates.gate import Gate
+from shipway.gates.gate import Rule
 from shipway.gates.look import Doubt, Record, evidence
 from shipway.gates.parsers.reading import Reading, short
 from shipway.gates.roles import Role
@@ -254,12 +254,4 @@ def _by_old_failures(comparison: Comparison, head: Suite) -> Proof:
     return _confirmed(comparison, Proof(tuple(how), how, head.ran, base))
 
 
-GATE = Gate(
-    id="proof",
-    version=2,
-    cost=20.0,
-    enforcement=Enforcement.REQUIRED,
-    about="a fix or a feature is proven by a test that fails without the change and passes with it",
-    select=select,
-    judge=judge,
-)
+RULE = Rule(select, judge)

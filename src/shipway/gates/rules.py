@@ -7,10 +7,10 @@ from pathlib import Path
 
 from shipway import __version__
 from shipway.contracts.evidence import Finding, GateEvidence, Measurement
-from shipway.domain.gates import Enforcement, Verdict
+from shipway.domain.gates import Verdict
 from shipway.domain.policy import matches
 from shipway.gates.comparison import Comparison
-from shipway.gates.gate import Gate
+from shipway.gates.gate import Rule
 from shipway.gates.look import Record, evidence
 from shipway.gates.parsers.reading import Reading
 
@@ -133,17 +133,6 @@ def _kilobytes(place: Path) -> float:
     return place.lstat().st_size / 1024 if place.is_symlink() or place.is_file() else 0.0
 
 
-GATES = (
-    Gate(
-        "scope", 1, 0.0, Enforcement.REQUIRED,
-        "nothing outside the policy's scope is touched", _select_scope, _judge_scope,
-    ),
-    Gate(
-        "file-size", 1, 0.0, Enforcement.REQUIRED,
-        "no new or grown file is larger than the policy allows", _select_size, _judge_size,
-    ),
-    Gate(
-        "message", 1, 0.0, Enforcement.ADVISORY,
-        "commit messages have a subject that is short and finished", _select_message, _judge_message,
-    ),
-)  # fmt: skip
+SCOPE = Rule(_select_scope, _judge_scope)
+FILE_SIZE = Rule(_select_size, _judge_size)
+MESSAGE = Rule(_select_message, _judge_message)

@@ -8,14 +8,13 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from shipway.contracts.evidence import Finding, GateEvidence
-from shipway.domain.gates import Enforcement, Verdict
+from shipway.domain.gates import Verdict
 from shipway.gates import selection, static
 from shipway.gates.cases import read
 from shipway.gates.changes import Change
 from shipway.gates.comparison import Comparison
-from shipway.gates.gate import Gate
-from shipway.gates.project import is_test
-from shipway.gates.suite_gate import TESTS
+from shipway.gates.gate import Rule
+from shipway.gates.shape import is_test
 
 _CHANCE = frozenset({"base64-high-entropy-string", "hex-high-entropy-string"})
 _GUESSES = _CHANCE | {"secret-keyword", "basic-auth-credentials"}
@@ -220,25 +219,7 @@ def _types_alone(comparison: Comparison, seen: GateEvidence) -> GateEvidence:
     return found.model_copy(update={"summary": said})
 
 
-GATES = (
-    Gate(
-        "lint", 1, 0.5, Enforcement.REQUIRED,
-        "the project's own style rules; without any, broken syntax and missing names only",
-        _rule("lint"), _lint,
-    ),
-    Gate(
-        "secrets", 2, 3.0, Enforcement.REQUIRED,
-        "nothing that looks like a password or key comes in",
-        _select_changed("secrets"), _secrets,
-    ),
-    Gate(
-        "security", 1, 2.0, Enforcement.REQUIRED,
-        "no new weakness of medium severity or above; a project without bandit is asked about it",
-        _select_changed("security"), _security,
-    ),
-    Gate(
-        "types", 1, 8.0, Enforcement.REQUIRED,
-        "no new type error, by the checker that the project configures", _select_types, _types,
-    ),
-    TESTS,
-)  # fmt: skip
+LINT = Rule(_rule("lint"), _lint)
+SECRETS = Rule(_select_changed("secrets"), _secrets)
+SECURITY = Rule(_select_changed("security"), _security)
+TYPES = Rule(_select_types, _types)

@@ -8,15 +8,17 @@ from collections import Counter
 from collections.abc import Sequence
 
 from shipway.contracts.evidence import Finding, GateEvidence, Measurement
-from shipway.domain.gates import Enforcement, Verdict
+from shipway.contracts.model import today
+from shipway.domain.gates import Verdict
 from shipway.errors import Category
 from shipway.gates import whole
 from shipway.gates.comparison import Comparison, Side
-from shipway.gates.gate import Gate
-from shipway.gates.look import FINDINGS, Doubt, Record, evidence, today
+from shipway.gates.gate import Rule
+from shipway.gates.look import FINDINGS, Doubt, Record, evidence
 from shipway.gates.parsers.reading import UnreadableReportError
-from shipway.gates.project import is_test, python_files
+from shipway.gates.project import python_files
 from shipway.gates.runners import tests
+from shipway.gates.shape import is_test
 from shipway.gates.suite import base_suite, chosen_files, covered_base_suite, head_suite
 from shipway.gates.tally import decide, tally
 from shipway.gates.testing import is_own
@@ -203,7 +205,4 @@ def _whole(comparison: Comparison) -> GateEvidence:
     return _scoped(comparison, _judge(comparison))
 
 
-TESTS = Gate(
-    "tests", 2, 10.0, Enforcement.REQUIRED,
-    "all tests of the head pass, but for those that fail on the base as well", _select, _whole,
-)  # fmt: skip
+RULE = Rule(_select, _whole)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import inspect
 from pathlib import Path
 
-import structlog
-
 _HERE = str(Path(__file__).parent)
 #: Modules whose functions carry statements for others.
 _CARRIERS = {f"{_HERE}/{name}.py" for name in ("watch", "sqlite", "postgres", "database")}
@@ -15,7 +13,7 @@ _CARRIERS = {f"{_HERE}/{name}.py" for name in ("watch", "sqlite", "postgres", "d
 class Watch:
     """Shared by all connections of a process; the counts may miss one when threads collide."""
 
-    __slots__ = ("_log", "lost", "slow", "slow_after", "statements", "timeouts", "waited", "waits")
+    __slots__ = ("lost", "slow", "slow_after", "statements", "timeouts", "waited", "waits")
 
     def __init__(self, slow_after: float) -> None:
         self.slow_after = slow_after
@@ -25,16 +23,22 @@ class Watch:
         self.waited = 0.0
         self.timeouts = 0
         self.lost = 0
-        self._log = structlog.get_logger("store")
 
     def was_slow(self, took: float) -> None:
         self.slow += 1
-        self._log.warning("store.slow_query", query=_maker(), ms=round(took * 1000, 1))
+        _tell(_maker(), round(took * 1000, 1))
 
     def waited_for(self, took: float) -> None:
         """A connection or a lock had to be waited for."""
         self.waits += 1
         self.waited += took
+
+
+def _tell(query: str, ms: float) -> None:
+    """The logger is imported when there is something to say: short commands have nothing."""
+    import structlog
+
+    structlog.get_logger("store").warning("store.slow_query", query=query, ms=ms)
 
 
 def _maker() -> str:

@@ -126,8 +126,11 @@ class Environments:
 
     def day(self, committed: datetime) -> str | None:
         """The day whose packages a commit was written for; None when today's will do."""
+        now = datetime.now(UTC)
+        if not dated.is_old(committed, now):
+            return None  # nobody has to be asked
         self._ask()
-        return dated.day(committed, self._version, datetime.now(UTC))
+        return dated.day(committed, self._version, now)
 
     def _ask(self) -> str:
         """What our Python says of itself."""

@@ -22,6 +22,7 @@ Strategy = Literal["merge", "squash", "rebase", "fast-forward"]
 _BRANCH = "refs/heads/work"
 # Files are checked out and read back as the bytes they are: no line ends, keywords or filters.
 _ATTRIBUTES = "* -text -ident -filter !eol !working-tree-encoding\n"
+_CONFIG = "[core]\n\tlogAllRefUpdates = false\n\tfileMode = true\n"
 _HASH_HEX = {"sha1": 40, "sha256": 64}
 
 
@@ -64,8 +65,9 @@ class Hub:
         git("init", "--quiet", "--bare", "--template=", f"--object-format={object_format}", path)
         (path / "info").mkdir(exist_ok=True)
         (path / "info" / "attributes").write_text(_ATTRIBUTES)
-        for key, value in (("core.logAllRefUpdates", "false"), ("core.fileMode", "true")):
-            git("config", key, value, git_dir=path)
+        config = path / "config"
+        if _CONFIG not in (said := config.read_text()):
+            config.write_text(said + _CONFIG)
         return cls(path)
 
     @classmethod

@@ -14,8 +14,8 @@ from shipway.check.calibration.manifest import Case, Corpus, chosen
 from shipway.check.calibration.trial import Ready, judge, prepare, ready
 from shipway.check.calibration.variants import VARIANTS
 from shipway.check.check import machine
+from shipway.check.equipment import Ears, Equipment
 from shipway.check.memory import key
-from shipway.check.setting import Ears, Equipment
 from shipway.contracts.calibration import CalibrationReport, Trial
 from shipway.errors import NotFoundError, ShipwayError
 from shipway.specs.placed.faults import did_you_mean

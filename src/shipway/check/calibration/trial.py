@@ -13,9 +13,9 @@ from shipway.check.calibration.manifest import Case
 from shipway.check.calibration.variants import Change, Made, Variant
 from shipway.check.catalogue import BUILT_IN, NAMES, gates
 from shipway.check.check import Asked, Watcher, check
+from shipway.check.equipment import Ears, Equipment
 from shipway.check.memory import key, surroundings
 from shipway.check.outcome import passed
-from shipway.check.setting import Ears, Equipment
 from shipway.check.subject import Wanted
 from shipway.contracts.calibration import Trial
 from shipway.contracts.check import CheckReport, Outcome

@@ -13,7 +13,7 @@ from shipway.check.calibration.ground import Ground
 from shipway.gates.cases import Case as Test
 from shipway.gates.cases import parse
 from shipway.gates.mutants.mutate import Mutant, mutants
-from shipway.gates.project import is_test
+from shipway.gates.shape import is_test
 
 HANGING_S = 10.0
 

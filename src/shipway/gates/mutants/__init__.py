@@ -1,5 +1,5 @@
 """Small faults in the changed lines, and whether the tests notice them."""
 
-from shipway.gates.mutants.judge import GATE
+from shipway.gates.mutants.judge import RULE
 
-__all__ = ["GATE"]
+__all__ = ["RULE"]

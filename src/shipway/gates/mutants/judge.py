@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from shipway.contracts.evidence import Finding, GateEvidence, Measurement
-from shipway.domain.gates import Enforcement, Verdict
+from shipway.domain.gates import Verdict
 from shipway.gates.cases import read
 from shipway.gates.comparison import Comparison
 from shipway.gates.coverage import Lines, covered, touched
 from shipway.gates.coverage import select as has_code
-from shipway.gates.gate import Gate
+from shipway.gates.gate import Rule
 from shipway.gates.look import Doubt, Record, evidence
 from shipway.gates.mutants.mutate import Mutant, mutants, spread
 from shipway.gates.parsers.reading import Reading, UnreadableReportError
@@ -160,12 +160,4 @@ def _finding(mutant: Mutant, said: str) -> Finding:
     )  # fmt: skip
 
 
-GATE = Gate(
-    id="mutants",
-    version=1,
-    cost=120.0,
-    enforcement=Enforcement.ADVISORY,
-    about="tests notice small faults planted in the lines that were changed",
-    select=select,
-    judge=judge,
-)
+RULE = Rule(select, judge)

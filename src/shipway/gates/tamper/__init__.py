@@ -1,5 +1,5 @@
 """Whether a change bends what judges it: measured by the base's tests, compared tree by tree."""
 
-from shipway.gates.tamper.judge import GATE
+from shipway.gates.tamper.judge import RULE
 
-__all__ = ["GATE"]
+__all__ = ["RULE"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from shipway.contracts.evidence import GateEvidence
-from shipway.domain.gates import Enforcement, Verdict
+from shipway.domain.gates import Verdict
 from shipway.gates import whole
 from shipway.gates.cases import plain
 from shipway.gates.comparison import Comparison
-from shipway.gates.gate import Gate
+from shipway.gates.gate import Rule
 from shipway.gates.look import Doubt, Record, evidence
 from shipway.gates.parsers.reading import Reading, UnreadableReportError
 from shipway.gates.suite import asking, describe
@@ -130,12 +130,4 @@ def _question(tricks: list[Trick]) -> str:
     return f"Is this meant, and right? {told}{more}"
 
 
-GATE = Gate(
-    id="tamper",
-    version=2,
-    cost=25.0,
-    enforcement=Enforcement.REQUIRED,
-    about="the base's tests still hold on the head's source, and nothing that judges was bent",
-    select=select,
-    judge=judge,
-)
+RULE = Rule(select, judge)

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from shipway.contracts.model import today
 from shipway.domain.states import Claim
 from shipway.gates.cases import Case, parse, plain, read
 from shipway.gates.comparison import Comparison
-from shipway.gates.look import today
 from shipway.gates.suite import PASSED, SKIPPED, XFAILED, XPASSED
 from shipway.gates.tamper.assertions import marks, strength
 from shipway.gates.tamper.measured import BAD, Measured
