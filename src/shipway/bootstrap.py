@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shipway.agents.registry import Registry as AgentRegistry
+from shipway.bus.link import Link
+from shipway.bus.wiring import link, wire
 from shipway.config import Settings
 from shipway.config import prepare as prepare_directories
 from shipway.config.reload import Live
@@ -63,7 +65,7 @@ class System:
         self._places = Places(settings.home)
         self.live = Live(settings)
         log_as_set(self.live, self._places)
-        self.database = prepare(self._places.database, settings)
+        self.database, self.link = connect(settings)
         self.artifacts = ArtifactStore(self._places.artifacts)
         self.queries = Queries(self.database, settings.home, self.artifacts)
         self.roll = roll(settings, self.database)
@@ -73,7 +75,7 @@ class System:
     def _make_engine(self) -> Engine:
         from shipway.engine.measures import Measures
 
-        engine = make_engine(self.live, self.database, self.artifacts, self.queries)
+        engine = make_engine(self.live, self.database, self.artifacts, self.queries, self.link)
         engine.observers.append(Measures())
         return engine
 
@@ -141,7 +143,22 @@ class System:
         return 0
 
     def close(self) -> None:
-        self.database.close()
+        close(self.database, self.link)
+
+
+def connect(settings: Settings) -> tuple[Database, Link | None]:
+    """The database with its tables, and the bus that its commits ring on, if there is one."""
+    found, bus = prepare(Places(settings.home).database, settings), link(settings)
+    if bus is not None:
+        found.bell.wire = wire(bus)
+    return found, bus
+
+
+def close(database: Database, bus: Link | None) -> None:
+    """Let go of both, at the very end: what was committed last is still to be heard by others."""
+    if bus is not None:
+        bus.close()
+    database.close()
 
 
 def open_keeper(settings: Settings) -> Keeper:
@@ -167,14 +184,18 @@ def log_as_set(live: Live, places: Places) -> None:
 
 
 def make_engine(
-    live: Live, database: Database, artifacts: ArtifactStore, queries: Queries
+    live: Live,
+    database: Database,
+    artifacts: ArtifactStore,
+    queries: Queries,
+    bus: Link | None = None,
 ) -> Engine:
     """An engine with every agent there is, not started."""
     from shipway.agents.wiring import registry
 
     settings = live.settings
     reporter = Reporter(settings.home, queries, artifacts)
-    side = fleet_side(settings, database)
+    side = fleet_side(settings, database, bus)
     engine = Engine(settings, database, registry(settings), artifacts, reporter.write, fleet=side)
     engine.flags = flags_of(settings, database)
     live.when_changed("max_attempts_at_once", engine.adopt)
@@ -197,18 +218,22 @@ def enter(database: Database, home: Path) -> Placing:
     return enter(database, home)
 
 
-def fleet_side(settings: Settings, database: Database) -> Fleet | None:
+def fleet_side(settings: Settings, database: Database, bus: Link | None) -> Fleet | None:
     """What an engine needs beside itself where the database is one that a fleet shares."""
     if database.kind != "postgresql":
         return None
     from shipway.engine.fleet import Fleet
 
     enter(database, settings.home)
-    return Fleet(settings, database)
+    return Fleet(settings, database, bus)
 
 
 def make_worker(
-    settings: Settings, database: Database, capabilities: Sequence[str], at_once: int
+    settings: Settings,
+    database: Database,
+    capabilities: Sequence[str],
+    at_once: int,
+    bus: Link | None = None,
 ) -> Worker:
     """A worker with the agents of this installation, not started; no capability means all.
 
@@ -227,7 +252,7 @@ def make_worker(
     enter(database, settings.home)
     artifacts = ArtifactStore(Places(settings.home).artifacts)
     limits = dict.fromkeys(capabilities or known, at_once)
-    return Worker(settings, database, agents, artifacts, limits)
+    return Worker(settings, database, agents, artifacts, limits, link=bus)
 
 
 def work(
@@ -248,10 +273,10 @@ def work(
             hint="set SHIPWAY_DATABASE_URL; without a fleet every command carries runs itself",
         )
     prepare_directories(settings)
-    database = prepare(Places(settings.home).database, settings)
+    database, bus = connect(settings)
     at_once = concurrency or settings.max_attempts_at_once
     while True:
-        worker = make_worker(settings, database, capabilities, at_once)
+        worker = make_worker(settings, database, capabilities, at_once, bus)
         life = Lifecycle(
             Part("worker", worker.start, worker.stop, worker.drain),
             drain_seconds=settings.worker_grace_s,
@@ -266,7 +291,7 @@ def work(
                 life.hurried.set()
             life.stop()
         if asked:
-            database.close()
+            close(database, bus)
             return life.exit_code
 
 
@@ -277,12 +302,13 @@ def develop(settings: Settings, ready: Callable[[str], None]) -> int:
     live = Live(settings)
     log_as_set(live, places)
     live.listen()
-    database = prepare(places.database, settings)
+    database, bus = connect(settings)
     artifacts = ArtifactStore(places.artifacts)
-    engine = make_engine(live, database, artifacts, Queries(database, settings.home, artifacts))
+    queries = Queries(database, settings.home, artifacts)
+    engine = make_engine(live, database, artifacts, queries, bus)
     parts = [Part("engine", lambda: _own(engine), lambda _left: engine.stop())]
     if database.kind == "postgresql":
-        worker = make_worker(settings, database, (), settings.max_attempts_at_once)
+        worker = make_worker(settings, database, (), settings.max_attempts_at_once, bus)
         parts.append(Part("worker", worker.start, worker.stop, worker.drain))
     life = Lifecycle(*parts, drain_seconds=settings.worker_grace_s)
     with life.signals():
@@ -290,7 +316,7 @@ def develop(settings: Settings, ready: Callable[[str], None]) -> int:
         ready(database.name)
         life.wait()
         life.stop()
-    database.close()
+    close(database, bus)
     return life.exit_code
 
 
@@ -308,14 +334,15 @@ def serve(settings: Settings) -> Ended:
     live = Live(settings)
     log_as_set(live, places)
     live.listen()
-    database = prepare(places.database, settings)
+    database, bus = connect(settings)
     artifacts = ArtifactStore(places.artifacts)
     queries = Queries(database, settings.home, artifacts)
     while True:
-        engine = make_engine(live, database, artifacts, queries)
+        engine = make_engine(live, database, artifacts, queries, bus)
         ended = serve_until_idle(engine)
         # What was submitted while we let go of the directory counted on us to be there.
         if ended is not Ended.IDLE or not queries.interrupted():
+            close(database, bus)
             return ended
 
 
@@ -339,6 +366,8 @@ def health_of(system: System) -> Registry:
         standard.breakers(breaker_states),
         standard.dead_letters(lambda: _dead(system.letters)),
     )
+    if system.link is not None:
+        found.add(standard.redis(system.link.ping))
     found.add_plugins()
     found.check_required()
     return found

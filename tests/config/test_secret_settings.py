@@ -14,7 +14,10 @@ from shipway.errors import ConfigurationError
 
 SECRETS = {one.name: one for one in declared(Settings) if one.secret}
 WORD = "hunter2-correct-horse"
-WORKS = {"database_url": f"postgresql://shipway:{WORD}@127.0.0.1:5432/shipway"}
+WORKS = {
+    "database_url": f"postgresql://shipway:{WORD}@127.0.0.1:5432/shipway",
+    "redis_url": f"redis://shipway:{WORD}@127.0.0.1:6379/0",
+}
 """For each secret something that is accepted; a new one has to be added here."""
 
 

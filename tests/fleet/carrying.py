@@ -17,6 +17,7 @@ from scripted import WORK, WorkRequest, WorkResult
 
 from shipway.agents.agent import Desk
 from shipway.agents.registry import Registry
+from shipway.bootstrap import connect
 from shipway.config import Settings, load_settings
 from shipway.engine.dispatch.fleet.home import enter
 from shipway.engine.dispatch.fleet.worker import Worker
@@ -25,7 +26,6 @@ from shipway.engine.fleet import Fleet
 from shipway.engine.places import Places
 from shipway.lifecycle import Lifecycle, Part
 from shipway.store.artifacts import ArtifactStore
-from shipway.store.opening import prepare
 from shipway.telemetry.logs import configure
 
 EFFECTS = {"integrate", "deploy"}
@@ -69,7 +69,7 @@ class Teller:
 
 
 def engine(settings: Settings) -> Part:
-    database = prepare(Places(settings.home).database, settings)
+    database, bus = connect(settings)
     enter(database, settings.home)
     artifacts = ArtifactStore(Places(settings.home).artifacts)
     made = Engine(
@@ -78,7 +78,7 @@ def engine(settings: Settings) -> Part:
         Registry([]),
         artifacts,
         contracts=WORK,
-        fleet=Fleet(settings, database),
+        fleet=Fleet(settings, database, bus),
     )
     return Part("engine", lambda: _started(made.start()), lambda _left: made.stop())
 
@@ -88,11 +88,11 @@ def _started(started: bool) -> None:
 
 
 def worker(settings: Settings, limit: int, pause: float, ledger: str) -> Part:
-    database = prepare(Places(settings.home).database, settings)
+    database, bus = connect(settings)
     enter(database, settings.home)
     artifacts = ArtifactStore(Places(settings.home).artifacts)
     registry = Registry([Teller(pause, ledger)])
-    made = Worker(settings, database, registry, artifacts, {"work": limit}, WORK)
+    made = Worker(settings, database, registry, artifacts, {"work": limit}, WORK, bus)
     lost = threading.Thread(target=lambda: (made.lost.wait(), os._exit(75)), daemon=True)
 
     def start() -> None:

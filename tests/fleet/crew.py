@@ -17,6 +17,7 @@ from typing import Any, Self
 
 from scripted import SEVEN, WORK
 
+from shipway.bootstrap import close, connect
 from shipway.config import load_settings
 from shipway.contracts.views import RunDetail
 from shipway.domain.pipeline import Pipeline
@@ -30,7 +31,6 @@ from shipway.engine.queries import Queries
 from shipway.engine.roll import Roll
 from shipway.secrets import Secret
 from shipway.store.artifacts import ArtifactStore
-from shipway.store.opening import prepare
 from shipway.telemetry.trace import new
 
 HERE = Path(__file__).parent
@@ -99,16 +99,14 @@ class Crew:
             home=home,
             cache=cache,
             database_url=Secret(url),
-            worker_beat_s=BEAT,
-            worker_lease_s=LEASE,
-            **given,
+            **{"worker_beat_s": BEAT, "worker_lease_s": LEASE, **given},
         )
         self._url = url
         self.places = Places(home)
-        self.database = prepare(self.places.database, self.settings)
+        self.database, self.bus = connect(self.settings)
         self.artifacts = ArtifactStore(self.places.artifacts)
         self.queries = Queries(self.database, home, self.artifacts)
-        self.roll = Roll(self.database, LEASE)
+        self.roll = Roll(self.database, self.settings.worker_lease_s)
         placing = enter(self.database, home)
         self.commands = Commands(
             self.database,
@@ -153,12 +151,17 @@ class Crew:
             "SHIPWAY_HOME": str(self.settings.home),
             "SHIPWAY_CACHE": str(self.settings.cache),
             "SHIPWAY_DATABASE_URL": self._url,
-            "SHIPWAY_WORKER_BEAT_S": str(BEAT),
+            "SHIPWAY_WORKER_BEAT_S": str(self.settings.worker_beat_s),
             "SHIPWAY_WORKER_LEASE_S": str(self.settings.worker_lease_s),
             "SHIPWAY_WORKER_GRACE_S": str(self.settings.worker_grace_s),
             "SHIPWAY_NO_WORKER_S": str(self.settings.no_worker_s),
+            **self._redis(),
             "PYTHONPATH": os.pathsep.join([str(HERE), str(engine), str(HERE.parents[1] / "src")]),
         }
+
+    def _redis(self) -> Mapping[str, str]:
+        url = self.settings.redis_url
+        return {} if url is None else {"SHIPWAY_REDIS_URL": url.reveal()}
 
     def ready(self, *processes: subprocess.Popen[bytes], within: float = 40.0) -> None:
         """Wait until each process has joined."""
@@ -221,4 +224,4 @@ class Crew:
             if process.stdout is not None:
                 process.stdout.close()
         self.ledger.close()
-        self.database.close()
+        close(self.database, self.bus)

@@ -17,6 +17,8 @@ from typing import Any
 
 import structlog
 
+from shipway.bus.link import Link
+from shipway.bus.wiring import EVENTS
 from shipway.contracts.views import FeedEvent
 from shipway.engine.queries import Queries
 from shipway.errors import OverloadError, ShipwayError
@@ -28,14 +30,29 @@ PAGE = 200
 _TAIL = 2_000
 _LOOK_EVERY = 0.05
 _LOOK_AGAIN = 0.5
+_LOOK_ANYWAY = 0.5
+_BREATH = 0.01
 _MOST_READERS = 256
+
+
+def _nothing() -> None:
+    return None
 
 
 class Feed:
     """Started with the server's loop; looks at nothing while nobody reads."""
 
-    def __init__(self, queries: Queries, *, tail: int = _TAIL, most: int = _MOST_READERS) -> None:
+    def __init__(
+        self,
+        queries: Queries,
+        link: Link | None = None,
+        *,
+        tail: int = _TAIL,
+        most: int = _MOST_READERS,
+    ) -> None:
         self._queries = queries
+        self._link = link
+        self._rung = threading.Event()
         self._tail: deque[FeedEvent] = deque(maxlen=tail)
         self._floor = 0
         self._head: int | None = None
@@ -101,19 +118,34 @@ class Feed:
             self._thread = threading.Thread(target=self._look, name="events", daemon=True)
             self._thread.start()
 
+    def _hear(self) -> Callable[[], None]:
+        if self._link is None or self._over:
+            return _nothing
+        return self._link.hear(EVENTS, lambda _told: self._rung.set())
+
+    def _rest(self) -> None:
+        """Until it rings, where somebody would ring; never for long, for no ring is sure to come."""
+        hears = self._link is not None and self._link.up
+        self._rung.wait(_LOOK_ANYWAY if hears else _LOOK_EVERY)
+        time.sleep(_BREATH)
+
     def _look(self) -> None:
         mark: object = None
+        unhear = self._hear() if self._wanted.is_set() else _nothing
         while not self._over:
             if not self._wanted.is_set():
                 mark = self._head = None
+                unhear()
                 self._wanted.wait()
+                unhear = self._hear()
                 continue
+            self._rung.clear()
             try:
                 now = self._queries.change_mark()
                 if now != mark:
                     self._take()
                     mark = now
-                time.sleep(_LOOK_EVERY)
+                self._rest()
             except ShipwayError as error:
                 _log.warning("events.waiting", code=error.code)
                 time.sleep(_LOOK_AGAIN)

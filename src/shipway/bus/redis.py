@@ -21,44 +21,50 @@ from shipway.errors import CircuitOpenError, NetworkError
 from shipway.resilience.ports import guard
 from shipway.secrets.redact import redact
 
-_COMMAND = 0.5
-_CONNECT = 0.25
-_POOL = 16
-_WAIT_FOR_ONE = 0.25
+#: Seconds that a command may take, to be connected and answered.
+PATIENCE = 0.5
+#: A command is one round trip for all that was asked in one turn of the loop: few connections do.
+POOL = 4
 _AGAIN = 0.5
-_LOOK = 0.25
-_QUIET = 5.0
+_LOOK = 0.5
+_QUIET = 2.0
 _FAULTS = (RedisError, OSError, TimeoutError)
+_Script = tuple[str, list[str], tuple[Any, ...]]
 
 
 class RedisBus:
     """Commands go over a bounded pool, listening over a connection of its own.
 
-    ``prefix`` keeps apart what several installations keep in one server.
+    ``prefix`` keeps apart what several installations keep in one server. Scripts that are asked for
+    in one turn of the loop travel together.
     """
 
-    def __init__(self, url: str, prefix: str = "shipway") -> None:
+    def __init__(self, url: str, prefix: str = "shipway", patience: float = PATIENCE) -> None:
         self._url = url
+        self._patience = patience
         self._prefix = f"{prefix}:"
         self._listeners: list[Listener] = []
-        self._commands: aioredis.Redis
         self._subscribed: asyncio.Task[None] | None = None
         self._topics: set[str] = set()
         self._changed = asyncio.Event()
-        self._port = guard("redis")
+        self._port = guard("redis", per_try=patience * 1.5)
+        self._asked: list[tuple[_Script, asyncio.Future[Any]]] = []
+        self._asking: set[asyncio.Task[None]] = set()
+        self.up = False
         self._log = structlog.get_logger("bus")
         self._reachable: bool | None = None
 
-    async def open(self) -> None:
         pool = aioredis.BlockingConnectionPool.from_url(
             self._url,
-            max_connections=_POOL,
-            timeout=_WAIT_FOR_ONE,
-            socket_timeout=_COMMAND,
-            socket_connect_timeout=_CONNECT,
+            max_connections=POOL,
+            timeout=self._patience / 2,
+            socket_timeout=self._patience,
+            socket_connect_timeout=self._patience / 2,
             retry=None,
         )
         self._commands = aioredis.Redis(connection_pool=pool)
+
+    async def open(self) -> None:
         self._subscribed = asyncio.create_task(self._listen(), name="redis bell")
 
     async def close(self) -> None:
@@ -66,6 +72,7 @@ class RedisBus:
             self._subscribed.cancel()
             await asyncio.wait([self._subscribed])
             self._subscribed = None
+        self.up = False
         with contextlib.suppress(*_FAULTS):
             await self._commands.aclose(close_connection_pool=True)
 
@@ -91,9 +98,34 @@ class RedisBus:
 
         A script gives every key that it writes an expiry.
         """
-        named = [self._prefix + key for key in keys]
-        asked = self._commands.eval(script, len(named), *named, *values)
-        return await self._guard(asked)
+        answer = asyncio.get_running_loop().create_future()
+        if not self._asked:
+            asyncio.get_running_loop().call_soon(self._ask_all)
+        self._asked.append(((script, [self._prefix + key for key in keys], values), answer))
+        return await answer
+
+    def _ask_all(self) -> None:
+        asked, self._asked = self._asked, []
+        task = asyncio.get_running_loop().create_task(self._evaluate(asked), name="scripts")
+        self._asking.add(task)
+        task.add_done_callback(self._asking.discard)
+
+    async def _evaluate(self, asked: list[tuple[_Script, asyncio.Future[Any]]]) -> None:
+        """One round trip; a script that the server refuses fails alone."""
+        try:
+            async with self._commands.pipeline(transaction=False) as pipe:
+                for (script, keys, values), _ in asked:
+                    pipe.eval(script, len(keys), *keys, *values)
+                answers = await self._guard(pipe.execute(raise_on_error=False))
+        except NetworkError as error:
+            answers = [error] * len(asked)
+        for (_, future), answer in zip(asked, answers, strict=True):
+            if future.done():
+                continue  # who asked has gone
+            if isinstance(answer, Exception):
+                future.set_exception(_as_ours(answer))
+            else:
+                future.set_result(answer)
 
     async def reachable(self) -> bool:
         """Whether the server answers now."""
@@ -139,13 +171,17 @@ class RedisBus:
         """For ever: connect, subscribe, hear; and again when the server went away."""
         while True:
             client = aioredis.Redis.from_url(
-                self._url, socket_timeout=_COMMAND, socket_connect_timeout=_CONNECT, retry=None
+                self._url,
+                socket_timeout=self._patience,
+                socket_connect_timeout=self._patience / 2,
+                retry=None,
             )
             try:
                 async with client, client.pubsub() as subscription:
                     await self._follow(subscription)
             except _FAULTS as error:
                 self._note(reachable=False, why=type(error).__name__)
+            self.up = False
             await asyncio.sleep(_AGAIN)
 
     async def _follow(self, subscription: Any) -> None:
@@ -160,9 +196,9 @@ class RedisBus:
             message = await subscription.get_message(timeout=_LOOK)
             now = time.monotonic()
             if message is not None:
-                heard_at = now
+                heard_at, self.up = now, True
                 self._hear(message)
-            elif now - heard_at > _QUIET + 1:
+            elif now - heard_at > _QUIET + self._patience:
                 raise TimeoutError
             elif now - max(asked, heard_at) > _QUIET / 2:
                 asked = now
@@ -192,6 +228,13 @@ class RedisBus:
             self._log.warning("redis cannot be reached", why=why, url=redact(self._url))
         elif not first:
             self._log.info("redis is back")
+
+
+def _as_ours(error: Exception) -> NetworkError:
+    """Its own exception for each who waits; a server that refuses is one that cannot be used."""
+    made = _unreachable()
+    made.__cause__ = error
+    return made
 
 
 def _unreachable() -> NetworkError:

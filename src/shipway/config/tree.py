@@ -11,6 +11,7 @@ import sys
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import field_validator
 
@@ -28,6 +29,20 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _names_redis(url: str) -> bool:
+    """Whether a client could go there: a scheme that it knows, and numbers where they belong."""
+    parts = urlsplit(url)
+    if parts.scheme == "unix":
+        return parts.path not in {"", "/"}
+    numbered = not parts.path.strip("/") or parts.path.strip("/").isdigit()
+    return (
+        parts.scheme in {"redis", "rediss"}
+        and bool(parts.hostname)
+        and parts.port != 0
+        and numbered
+    )
 
 
 class Process(Section):
@@ -106,6 +121,38 @@ class Storage(Section):
     def _is_postgresql(cls, url: Secret | None) -> Secret | None:
         if url and not url.reveal().startswith(("postgresql://", "postgres://")):
             raise ValueError("an address of a PostgreSQL database")
+        return url or None
+
+
+class Bus(Section):
+    """Redis."""
+
+    redis_url: Secret | None = setting(
+        "the Redis that engines, workers and servers of a fleet wake each other with and share"
+        " breakers and rates through; everything works without it, later",
+        None,
+        shown="none: PostgreSQL wakes them, and each process decides alone",
+        expects="an address like redis://user:password@host:6379/0",
+        example="redis://cache.example.com:6379/0",
+    )
+    redis_prefix: str = setting(
+        "what the keys and channels in that Redis begin with: another one for each installation",
+        "shipway",
+        pattern=r"^[a-zA-Z0-9._-]{1,40}$",
+        expects="letters, digits, points, dashes and underlines, 1 to 40 of them",
+    )
+    redis_patience_s: float = setting(
+        "seconds that Redis has for an answer before it is left alone for a moment",
+        0.5,
+        gt=0,
+        le=30,
+    )
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis(cls, url: Secret | None) -> Secret | None:
+        if url and not _names_redis(url.reveal()):
+            raise ValueError("an address of a Redis server")
         return url or None
 
 
@@ -281,6 +328,7 @@ class Settings(
     Models,
     Work,
     Retention,
+    Bus,
     Storage,
     Places,
     Process,

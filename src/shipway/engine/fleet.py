@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from shipway.bus.link import Link
 from shipway.config import Settings
 from shipway.contracts.envelope import Task
 from shipway.domain.run import events as e
@@ -76,11 +77,11 @@ class FleetDispatch:
 class Fleet:
     """Lives on the engine's loop from ``begin`` to ``end``."""
 
-    def __init__(self, settings: Settings, database: Database) -> None:
+    def __init__(self, settings: Settings, database: Database, link: Link | None = None) -> None:
         self._pace = Pace(settings.worker_beat_s, settings.worker_lease_s)
         self._deadline = settings.no_worker_s
         self._placing = Placing()
-        self.member = Member(database, database.conninfo, "engine", [], self._pace)
+        self.member = Member(database, database.conninfo, "engine", [], self._pace, link)
         self._consumer = Consumer(database.conninfo, self._pace.beat, self._pace.lease)
         self.dispatch = FleetDispatch(self)
         self._writer: Writer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from shipway.domain.retries import RetryPolicy
 from shipway.resilience.breaker import Breaker, BreakerDetails, BreakerPolicy
@@ -40,9 +41,9 @@ PORTS: Mapping[str, GuardPolicy] = {
 }
 
 
-def guard(port: str, *, shared: Breakers | None = None) -> Guard:
+def guard(port: str, *, shared: Breakers | None = None, per_try: float | None = None) -> Guard:
     """What stands before ``port``; its breaker's state is among the metrics."""
-    policy = PORTS[port]
+    policy = PORTS[port] if per_try is None else replace(PORTS[port], per_try=per_try)
     breaker = Breaker(port, policy.breaker, shared=shared, observe=_measured)
     BREAKERS.of(port, breaker.state.value).set(1)
     return Guard(port, policy, breaker=breaker)

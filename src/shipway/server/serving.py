@@ -52,7 +52,7 @@ class Serving:
         checks = health_of(self._system)
         checks.tell("requests", requests.summary)
         self._monitor = Monitor(checks, __version__)
-        self._feed = Feed(self._system.queries)
+        self._feed = Feed(self._system.queries, self._system.link)
         backend = Backend(
             system=self._system,
             cursors=Cursors(token),

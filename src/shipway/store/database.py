@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from shipway.errors import ShipwayError
+from shipway.store.bell import Bell
 
 Kind = Literal["sqlite", "postgresql"]
 
@@ -59,6 +60,14 @@ class Connection(Protocol):
     def raw(self) -> Any:
         """The driver's own connection, for those who take part in its transaction."""
         ...
+
+    @property
+    def rung(self) -> set[str]:
+        """What is told over the database's bell once this transaction has committed."""
+        ...
+
+    @property
+    def bell(self) -> Bell: ...
 
     def together(self) -> AbstractContextManager[Any]:
         """Statements whose answers nobody waits for, sent at once where that saves time."""
@@ -135,6 +144,11 @@ class Database(Protocol):
         """What it is, for people; without any secret."""
         ...
 
+    @property
+    def bell(self) -> Bell:
+        """Rung after commits; who shares the database may connect a wire to it."""
+        ...
+
     def release(self) -> tuple[str, bool]:
         """What serves it, with its version, and whether that is new enough for us."""
         ...
@@ -175,6 +189,7 @@ class Database(Protocol):
 def transaction(connection: Connection) -> Iterator[Connection]:
     """All of it or nothing; raises StoreFault for what the driver says."""
     with translated(connection):
+        connection.rung.clear()
         try:
             connection.begin()
             yield connection
@@ -182,6 +197,8 @@ def transaction(connection: Connection) -> Iterator[Connection]:
             connection.rollback()
             raise
         connection.commit()
+    if connection.rung:
+        connection.bell.ring(connection.rung)
 
 
 @contextlib.contextmanager

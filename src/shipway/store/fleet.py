@@ -60,7 +60,9 @@ def now(connection: Connection) -> float:
 
 def ring(connection: Connection, what: str) -> None:
     """Tell every process of the fleet, once this commits."""
-    connection.execute("SELECT pg_notify(?, ?)", (CHANNEL, what))
+    told = connection.bell.marked(what)
+    connection.rung.add(told)
+    connection.execute("SELECT pg_notify(?, ?)", (CHANNEL, told))
 
 
 # Homes: every process of a fleet has the same state directory

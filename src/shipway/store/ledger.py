@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from shipway.store.bell import EVENTS
 from shipway.store.database import Connection
 
 
@@ -152,6 +153,7 @@ def append_events(
     connection.executemany(
         "INSERT INTO events (run, seq, at, type, data) VALUES (?, ?, ?, ?, ?)", rows
     )
+    connection.rung.add(EVENTS)
 
 
 def next_seq(connection: Connection, run: str) -> int:

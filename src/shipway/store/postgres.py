@@ -25,6 +25,7 @@ from shipway.errors import (
 )
 from shipway.resilience.ports import guard
 from shipway.secrets import Secret
+from shipway.store.bell import Bell
 from shipway.store.database import (
     Connection,
     Figures,
@@ -108,6 +109,8 @@ class PostgresConnection:
         self._database = database
         self._raw = raw
         self._watch = database.watch
+        self.bell = database.bell
+        self.rung: set[str] = set()
         self._transaction = ""
         self._in_doubt = False
 
@@ -249,6 +252,7 @@ class PostgresDatabase:
         self.name = f"PostgreSQL, {parts.get('dbname', 'its default database')} on {where}"
         self._port = guard("database")
         self.watch = Watch(self._limits.slow_after)
+        self.bell = Bell()
         self._pool: ConnectionPool[_Patient] = ConnectionPool(
             self._conninfo,
             connection_class=_Patient,

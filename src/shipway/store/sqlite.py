@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from shipway.errors import ConfigurationError, ResourceError, ShipwayError
+from shipway.store.bell import Bell
 from shipway.store.database import Connection, Figures, StoreFault, told, transaction
 from shipway.store.watch import Watch
 
@@ -30,6 +31,8 @@ class SqliteConnection(sqlite3.Connection):
 
     path: Path
     watch: Watch
+    bell: Bell
+    rung: set[str]
 
     @property
     def raw(self) -> sqlite3.Connection:
@@ -105,6 +108,7 @@ class SqliteDatabase:
         self.path = path
         self.name = f"SQLite, {path}"
         self._local = threading.local()
+        self.bell = Bell()
         self._watch = Watch(slow_after)
         self._readers: list[SqliteConnection] = []
         self._lock = threading.Lock()
@@ -186,6 +190,7 @@ class SqliteDatabase:
                 check_same_thread=False,  # each is used by one thread, and closed by another one
             )
             connection.path, connection.watch = self.path, self._watch
+            connection.bell, connection.rung = self.bell, set()
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute("PRAGMA foreign_keys=ON")
             connection.execute(f"PRAGMA busy_timeout={int(BUSY_S * 1000)}")

@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 import structlog
 
 from shipway import __version__
+from shipway.bus.link import Link
+from shipway.bus.wiring import FLEET
 from shipway.engine.dispatch.fleet.listening import listen
 from shipway.errors import ShipwayError
 from shipway.store import fleet
@@ -24,6 +26,8 @@ from shipway.store.fleet import WorkerRow
 
 _T = TypeVar("_T")
 _AGAIN = 0.2
+#: How many words are remembered that were heard once already.
+_MARKS = 1024
 #: What makes a member look at once whether something is asked of it; empty: it may have missed all.
 _BEATS = {"", "workers", "claims"}
 
@@ -49,6 +53,7 @@ class Member:
         kind: str,
         serves: list[Mapping[str, Any]],
         pace: Pace,
+        link: Link | None = None,
     ) -> None:
         self._database = database
         self._conninfo = conninfo
@@ -71,6 +76,9 @@ class Member:
         self.beaten: Callable[[], None] = lambda: None
         self._tasks: list[asyncio.Task[None]] = []
         self._beat_now = asyncio.Event()
+        self._link = link
+        self._unhear: Callable[[], None] = lambda: None
+        self._marks: dict[str, None] = {}
 
     async def ask(self, work: Callable[[Connection], _T]) -> _T:
         """Do something in a transaction of its own; raises what a person is told of its faults."""
@@ -123,9 +131,17 @@ class Member:
             asyncio.create_task(self._beats(), name="beats"),
             asyncio.create_task(listen(self._conninfo, self._hear), name="listening"),
         ]
+        if self._link is not None:
+            loop = asyncio.get_running_loop()
+
+            def hear(told: str) -> None:
+                loop.call_soon_threadsafe(self._hear, told)
+
+            self._unhear = self._link.hear(FLEET, hear)
         self._log.info("joined", name=self.name)
 
     async def leave(self, why: str) -> None:
+        self._unhear()
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -142,10 +158,22 @@ class Member:
         self._leaving = True
         self._beat_now.set()
 
-    def _hear(self, what: str) -> None:
+    def _hear(self, told: str) -> None:
+        """What the database and the bus both said counts once."""
+        what, _, mark = told.partition(" ")
+        if mark and self._is_known(mark):
+            return
         if what in _BEATS:
             self._beat_now.set()
         self.heard(what)
+
+    def _is_known(self, mark: str) -> bool:
+        if mark in self._marks:
+            return True
+        self._marks[mark] = None
+        if len(self._marks) > _MARKS:
+            del self._marks[next(iter(self._marks))]
+        return False
 
     async def _beats(self) -> None:
         while not self.lost.is_set():

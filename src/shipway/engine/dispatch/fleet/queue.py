@@ -29,6 +29,8 @@ from shipway.store.ledger import OrderRow
 
 _ATTEMPT = "shipway.attempt"
 _KEEPER = "shipway.keeper"
+#: What is said when an order waits in a queue; its name follows.
+WAITS = "queue:"
 _NEVER = "0 0 1 1 *"
 _AGAIN = 0.25
 _LONG_AGO = datetime.fromtimestamp(0, UTC)
@@ -71,18 +73,19 @@ class Placing:
     def orders(self, connection: Connection, rows: Sequence[OrderRow]) -> None:
         """The same for orders as the ledger knows them."""
         named = [(Key(row.run, row.stage, row.attempt, row.token), row.task) for row in rows]
-        self.place(connection.raw, named)
+        connection.rung.update(WAITS + queue for queue in self.place(connection.raw, named))
 
-    def place(self, raw: Raw[Any], orders: Iterable[tuple[Key, bytes]]) -> None:
-        """One job for each order (attempt, task), there when the transaction is."""
+    def place(self, raw: Raw[Any], orders: Iterable[tuple[Key, bytes]]) -> set[str]:
+        """One job for each order (attempt, task), there when the transaction is; returns the queues."""
         made = [_job(key, queue_of(task)) for key, task in orders]
         if not made:
-            return
+            return set()
         try:
             self._app.job_manager.batch_defer_jobs(made, connection=raw)
         except procrastinate.exceptions.ConnectorException as error:
             # Whose transaction it is knows what the driver's own errors mean.
             raise error.__cause__ or error from None
+        return {job.queue for job in made}
 
     def missing(
         self, raw: Raw[Any], orders: Sequence[tuple[Key, bytes]]
@@ -196,6 +199,12 @@ class Consumer:
 
     def resume(self) -> None:
         self._go.set()
+
+    def nudge(self, queue: str) -> None:
+        """Look at once whether an order waits there: the library's own waking may be lost."""
+        for worker in self._workers:
+            if queue in (worker.queues or ()):
+                worker._new_job_event.set()  # noqa: SLF001 - a fact that test_queue_facts.py keeps
 
     async def reap(self) -> int:
         """Jobs that a dead worker had fetched are offered again, and somebody is woken for them."""

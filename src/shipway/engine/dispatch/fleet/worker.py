@@ -14,6 +14,7 @@ import structlog
 
 from shipway.agents.agent import Artifacts
 from shipway.agents.registry import Registry
+from shipway.bus.link import Link
 from shipway.config import Settings
 from shipway.contracts.envelope import Task
 from shipway.contracts.registry import CONTRACTS, Contract
@@ -22,7 +23,7 @@ from shipway.engine.admission import limits_of
 from shipway.engine.budgets import Budgets
 from shipway.engine.desks import Desks
 from shipway.engine.dispatch.fleet.member import Member, Pace
-from shipway.engine.dispatch.fleet.queue import Consumer, queue_name
+from shipway.engine.dispatch.fleet.queue import WAITS, Consumer, queue_name
 from shipway.engine.dispatch.fleet.reports import Word, corrupt, pack
 from shipway.engine.dispatch.local import LocalDispatch
 from shipway.errors import ConflictError, CorruptRunError, ShipwayError
@@ -63,14 +64,15 @@ class Worker:
         artifacts: Artifacts,
         capabilities: Mapping[str, int],
         contracts: Mapping[str, Contract] = CONTRACTS,
+        link: Link | None = None,
     ) -> None:
         self._pace = Pace(settings.worker_beat_s, settings.worker_lease_s)
         self._limits = dict(capabilities)
         self._queues = _queues(registry, capabilities, contracts)
         conninfo = database.conninfo
-        self.member = Member(
-            database, conninfo, "worker", _serves(registry, capabilities, contracts), self._pace
-        )
+        serves = _serves(registry, capabilities, contracts)
+        self.member = Member(database, conninfo, "worker", serves, self._pace, link)
+        self.member.heard = self._hear
         self.member.busy = lambda: self._busy
         self.member.beaten = self._look_soon
         self._consumer = Consumer(conninfo, self._pace.beat, self._pace.lease)
@@ -293,6 +295,10 @@ class Worker:
             room.set()
 
     # What is asked of it meanwhile
+
+    def _hear(self, what: str) -> None:
+        if what.startswith(WAITS):
+            self._consumer.nudge(what.removeprefix(WAITS))
 
     def _look_soon(self) -> None:
         if self._held:
