@@ -24,6 +24,7 @@ ShipwayError
 │   ├── BudgetError            it would cost more than is allowed
 │   ├── PoisonError            its process died too often while it worked
 │   ├── EndlessError           it was tried so often that it would never end
+│   ├── NoAgentLeftError       every agent of its slot failed, and a person gave it up
 │   └── CommandError           a command that it needed failed or is missing
 ├── NetworkError               something on the other end of a socket did not answer
 │   ├── DependencyError        a service that Shipway needs does not do its work now
@@ -255,6 +256,11 @@ class PoisonError(AgentError):
 class EndlessError(AgentError):
     code = "ENDLESS"
     recovery = Recovery.REPORT
+
+
+class NoAgentLeftError(AgentError):
+    code = "NO_AGENT_LEFT"
+    http_status = 409
 
 
 class CommandError(AgentError):

@@ -94,19 +94,26 @@ def test_answers_and_times_are_understood_or_refused():
 
 def test_an_agent_is_a_command_that_exists_or_a_model():
     quoted = shlex.quote(sys.executable)
-    made = inputs.maker([f"implement=command:{quoted} -c 'print(1)'"])
-    assert made == Maker("command", (sys.executable, "-c", "print(1)"))
-    made = inputs.maker(["implement=acp:./in/the/repository --x"])
-    assert made == Maker("acp", ("./in/the/repository", "--x"))
-    assert inputs.maker(["implement=model:some-model:7b"]) == Maker("model", model="some-model:7b")
-    assert inputs.maker([]) is None
+    made = inputs.makers(
+        [
+            f"implement=command:{quoted} -c 'print(1)'",
+            "implement=acp:./in/the/repository --x",
+            "implement=model:some-model:7b",
+        ]
+    )
+    assert made == (
+        Maker("command", (sys.executable, "-c", "print(1)")),
+        Maker("acp", ("./in/the/repository", "--x")),
+        Maker("model", model="some-model:7b"),
+    )
+    assert inputs.makers([]) == ()
     for text in ("implement", "plan=command:x", "implement=llm:x", "implement=x"):
-        assert "implement=model:NAME" in refused(inputs.maker, [text]).message
-    assert "no program" in refused(inputs.maker, ["implement=command:no-such-x"]).message
-    assert "is empty" in refused(inputs.maker, ["implement=command: "]).message
-    assert "quotes" in (refused(inputs.maker, ["implement=command:a 'b"]).hint or "")
-    assert "no name of a model" in refused(inputs.maker, ["implement=model:a b"]).message
-    assert "more than once" in refused(inputs.maker, ["a", "b"]).message
+        assert "implement=model:NAME" in refused(inputs.makers, [text]).message
+    assert "no program" in refused(inputs.makers, ["implement=command:no-such-x"]).message
+    assert "is empty" in refused(inputs.makers, ["implement=command: "]).message
+    assert "quotes" in (refused(inputs.makers, ["implement=command:a 'b"]).hint or "")
+    assert "no name of a model" in refused(inputs.makers, ["implement=model:a b"]).message
+    assert "same agent twice" in refused(inputs.makers, ["implement=model:a"] * 2).message
 
 
 def test_where_a_new_repository_may_go(tmp_path):
@@ -144,7 +151,7 @@ def test_a_change_becomes_a_submission(tmp_path):
     patch.write_text("diff")
     given = {"repo": str(tmp_path), "requirement": "Fix it", "patch": str(patch), "claim": "fix"}
     made = submission_of(wanted(**given))
-    assert (made.kind, made.patch, made.maker, made.claim) == ("change", b"diff", None, "fix")
+    assert (made.kind, made.patch, made.makers, made.claim) == ("change", b"diff", (), "fix")
     assert made.repository == tmp_path.resolve()
 
 

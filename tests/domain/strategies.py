@@ -47,6 +47,7 @@ def _stage(draw: st.DrawFn, index: int) -> Stage:
         timeout_s=draw(st.sampled_from([5.0, 100.0])),
         retries=RetryPolicy(draw(st.integers(0, 2))),
         continue_on_failure=draw(st.booleans()),
+        fallbacks=draw(st.sampled_from([(), (), ("other",), ("other", "third")])),
     )
 
 

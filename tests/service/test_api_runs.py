@@ -95,3 +95,14 @@ def test_a_cursor_cannot_be_made_up_changed_or_used_for_another_question(server,
     for query in ({"cursor": swapped}, {"cursor": "AAAA"}, {"cursor": cursor, "sort": "oldest"}):
         answer = server.http.get("/api/v1/runs", params=query)
         assert (answer.status_code, answer.json()["code"]) == (400, "CURSOR")
+
+
+def test_who_takes_over_is_named_with_the_change(server, change):
+    """The second of two commands finishes; one source that names two agents is refused."""
+    body = change(command=["false"], fallbacks=[{"command": ["sh", "-c", "echo two > a.txt"]}])
+    run = settled(server.http, server.http.post("/api/v1/runs", json=body).json()["id"])
+    assert run["summary"]["status"] == "succeeded"
+    agents = [one["agent"] for one in run["stages"][-1]["attempts"]]
+    assert agents == ["command:false", "command:sh -c echo two > a.txt"]
+    for wrong in ([{}], [{"model": "a", "acp": ["b"]}]):
+        assert server.http.post("/api/v1/runs", json=body | {"fallbacks": wrong}).status_code == 400

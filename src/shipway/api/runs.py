@@ -228,7 +228,7 @@ def rewind(ref: Ref, back: wire.Rewound, here: Here, caller: Caller, doing: Doin
         requirement=None if back.requirement is None else _content(back.requirement, here),
         requirement_name=back.requirement_name,
         patch=None if back.patch is None else _content(back.patch, here),
-        maker=_maker(back),
+        makers=_makers(back),
         claim=None if back.claim is None else Claim(back.claim),
         strategy=back.strategy,
         port=back.port,
@@ -285,7 +285,7 @@ def submission_of(new: wire.NewRun, here: Backend) -> Submission:
         target=new.target,
         strategy=new.strategy,
         patch=None if new.patch is None else _content(new.patch, here),
-        maker=_maker(new),
+        makers=_makers(new),
         port=new.port,
         accept_unimplemented=new.accept_unimplemented,
         answers=new.answers,
@@ -299,8 +299,24 @@ def _content(given: wire.Content, here: Backend) -> bytes:
     return here.system.artifacts.read(ref)
 
 
-def _maker(given: wire.NewRun | wire.Rewound) -> Maker | None:
-    """Who makes the change; raises UsageError when more than one is named."""
+def _makers(given: wire.NewRun | wire.Rewound) -> tuple[Maker, ...]:
+    """Who makes the change, and who takes over; raises UsageError for one that is not one agent."""
+    first = _maker(given)
+    if first is None:
+        if given.fallbacks:
+            raise UsageError(
+                "nobody makes the change whom others could stand in for",
+                hint="name the first agent as command, acp or model",
+            )
+        return ()
+    others = [_maker(one) for one in given.fallbacks]
+    if None in others:
+        raise UsageError("a fallback names no agent", hint="each is one of command, acp and model")
+    return (first, *(one for one in others if one is not None))
+
+
+def _maker(given: wire.Source) -> Maker | None:
+    """The agent of one source; raises UsageError when more than one is named."""
     named = [
         *([] if given.command is None else [Maker("command", tuple(given.command))]),
         *([] if given.acp is None else [Maker("acp", tuple(given.acp))]),

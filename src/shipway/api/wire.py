@@ -77,7 +77,21 @@ Made = Annotated[list[Word], Field(min_length=1, max_length=200)]
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/@-]{0,127}$")]
 
 
-class NewRun(Model):
+class Source(Model):
+    """Who makes a change: one of these."""
+
+    command: Made | None = Field(default=None, description="a command that makes the change")
+    acp: Made | None = Field(default=None, description="starts a coding agent that speaks ACP")
+    model: ModelName | None = Field(default=None, description="a language model that makes it")
+
+
+Fallbacks = Annotated[
+    list[Source],
+    Field(max_length=7, description="who takes over, in this order, when one failed for good"),
+]
+
+
+class NewRun(Source):
     """What is to be run: a document that becomes a service, or a change to a repository."""
 
     kind: Literal["specification", "change"]
@@ -92,9 +106,7 @@ class NewRun(Model):
     target: Branch | None = None
     strategy: Literal["merge", "squash", "rebase", "fast-forward"] | None = None
     patch: Content | None = None
-    command: Made | None = Field(default=None, description="a command that makes the change")
-    acp: Made | None = Field(default=None, description="starts a coding agent that speaks ACP")
-    model: ModelName | None = Field(default=None, description="a language model that makes it")
+    fallbacks: Fallbacks = Field(default_factory=list)
     port: Annotated[int, Field(ge=0, le=65_535)] = 0
     accept_unimplemented: bool = False
     answers: Annotated[dict[Name, Line], Field(max_length=100)] = Field(default_factory=dict)
@@ -118,16 +130,14 @@ class Again(Because):
     stage: Name | None = None
 
 
-class Rewound(Because):
+class Rewound(Because, Source):
     """The stage to go back to, and what is different from now on; what is left out stays."""
 
     stage: Name
     requirement: Content | None = None
     requirement_name: FileName = "requirement.md"
     patch: Content | None = None
-    command: Made | None = Field(default=None, description="a command that makes the change")
-    acp: Made | None = Field(default=None, description="starts a coding agent that speaks ACP")
-    model: ModelName | None = Field(default=None, description="a language model that makes it")
+    fallbacks: Fallbacks = Field(default_factory=list)
     claim: Literal["fix", "feature", "refactor", "chore"] | None = None
     strategy: Literal["merge", "squash", "rebase", "fast-forward"] | None = None
     port: Annotated[int, Field(ge=0, le=65_535)] | None = None

@@ -161,7 +161,9 @@ def retry(
 @click.option("--requirement", "-r", metavar="TEXT|@FILE|-", help="What is asked for from now on.")
 @click.option("--spec", metavar="FILE", help="The document from now on.")
 @click.option("--patch", metavar="FILE|-", help="The change from now on, as a patch.")
-@click.option("--agent", multiple=True, metavar="SLOT=KIND:VALUE", help="Who makes the change.")
+@click.option(
+    "--agent", multiple=True, metavar="SLOT=KIND:VALUE", help="Who makes it; again: who else."
+)
 @click.option(
     "--claim", type=click.Choice([claim.value for claim in Claim]), help="What the change is."
 )
@@ -205,7 +207,7 @@ def _changes(given: Mapping[str, Any]) -> Changes:
         requirement=None if asked is None else asked.data,
         requirement_name="requirement.md" if asked is None else asked.name,
         patch=None if patch is None else inputs.read(patch, "--patch", inputs.PATCH_LIMIT).data,
-        maker=inputs.maker(given["agent"]),
+        makers=inputs.makers(given["agent"]),
         claim=None if claim is None else Claim(claim),
         answers=inputs.answers(given["answer"]),
     )

@@ -172,13 +172,18 @@ KINDS = ("command", "acp", "model")
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/@-]{0,127}")
 
 
-def maker(pairs: Sequence[str]) -> Maker | None:
-    """Who ``implement=KIND:VALUE`` says makes the change; None when no agent was named."""
-    if not pairs:
-        return None
-    if len(pairs) > 1:
-        raise UsageError("--agent was given more than once", hint="only implement can be chosen")
-    slot, equals, choice = pairs[0].partition("=")
+def makers(pairs: Sequence[str]) -> tuple[Maker, ...]:
+    """Who each ``implement=KIND:VALUE`` says makes the change, in the order in which they try."""
+    found = tuple(map(_maker, pairs))
+    if len(set(found)) < len(found):
+        raise UsageError(
+            "--agent names the same agent twice", hint="each tries again by itself; name others"
+        )
+    return found
+
+
+def _maker(pair: str) -> Maker:
+    slot, equals, choice = pair.partition("=")
     kind, colon, text = choice.partition(":")
     if not equals or slot != "implement" or not colon or kind not in KINDS:
         raise UsageError(

@@ -69,7 +69,7 @@ def _row(stage: Stage) -> list[Part]:
     return [
         Part(stage.id, "bold"),
         Part(stage.capability),
-        Part(stage.agent),
+        Part(", ".join((stage.agent, *stage.fallbacks))),
         Part(", ".join(stage.gates)),
         Part(", ".join(ask.id for ask in stage.asks)),
     ]
@@ -89,6 +89,7 @@ def _as_json(submission: Submission, loaded: Pipeline) -> dict[str, Any]:
                 "id": stage.id,
                 "capability": stage.capability,
                 "agent": stage.agent,
+                "fallbacks": list(stage.fallbacks),
                 "needs": [need.stage for need in stage.needs],
                 "gates": list(stage.gates),
                 "asks": [ask.id for ask in stage.asks],

@@ -42,6 +42,7 @@ EXAMPLES = (
     'shipway run --repo . --requirement "Round half up" --claim fix --patch round.patch',
     "shipway run --repo . --requirement @ticket.md --agent implement='command:my-agent --yes'",
     "shipway run --repo . --requirement @ticket.md --agent implement=acp:my-coding-agent",
+    "shipway run --repo . -r @ticket.md --agent implement=model:gpt-5 --agent implement=acp:helper",
     "git diff | shipway run --repo . --requirement 'Tidy up' --claim refactor --patch -",
     "shipway run list",
     "shipway run watch @last",
@@ -94,7 +95,8 @@ class Wanted:
     "--agent",
     multiple=True,
     metavar="SLOT=KIND:VALUE",
-    help="Who makes the change: implement=command:CMD, acp:CMD or model:NAME.",
+    help="Who makes the change: implement=command:CMD, acp:CMD or model:NAME. "
+    "Given again: who takes over when that one fails for good.",
 )
 @click.option("--pipeline", metavar="NAME|FILE", help="Default: service, or change with --repo.")
 @click.option("--target", metavar="BRANCH", help="The branch that the result goes to.")
@@ -263,7 +265,7 @@ def _change(wanted: Wanted, place: str) -> Submission:
         )
     repository = inputs.directory(place, "--repo")
     asked = inputs.requirement(wanted.requirement)
-    maker = inputs.maker(wanted.agent)
+    makers = inputs.makers(wanted.agent)
     patch = None
     if wanted.patch is not None:
         patch = inputs.read(wanted.patch, "--patch", inputs.PATCH_LIMIT).data
@@ -274,7 +276,7 @@ def _change(wanted: Wanted, place: str) -> Submission:
         requirement_name=asked.name,
         repository=repository,
         patch=patch,
-        maker=maker,
+        makers=makers,
     )
 
 

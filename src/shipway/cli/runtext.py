@@ -97,10 +97,12 @@ def stage_line(stage: StageView, now: datetime, names: int, width: int, *, unico
 
 
 def attempt_lines(stage: StageView) -> Iterator[Line]:
-    """The attempts before the last one: how each ended, and why."""
-    for attempt in stage.attempts[:-1]:
+    """The attempts before the last one: how each ended, and why; all, where agents took turns."""
+    turns = len({attempt.agent for attempt in stage.attempts}) > 1
+    for attempt in stage.attempts if turns else stage.attempts[:-1]:
         why = f": {one_line(attempt.error.message)}" if attempt.error else ""
-        yield [Part(f"     attempt {attempt.attempt} {attempt.status}{why}", "dim")]
+        who = f" by {one_line(attempt.agent)}" if turns and attempt.agent else ""
+        yield [Part(f"     attempt {attempt.attempt}{who} {attempt.status}{why}", "dim")]
 
 
 def gate_line(gate: GateView, *, unicode: bool) -> Line:

@@ -132,7 +132,7 @@ class RemoteCommands:
             "target": submission.target,
             "strategy": submission.strategy,
             "patch": submission.patch and self._upload(submission.patch, "change.patch"),
-            **_made(submission.maker),
+            **_made(submission.makers),
             "port": submission.port,
             "accept_unimplemented": submission.accept_unimplemented,
             "answers": dict(submission.answers),
@@ -173,7 +173,7 @@ class RemoteCommands:
             given = {
                 "requirement": text and self._upload(text, "requirement.md"),
                 "patch": patch and self._upload(patch, "change.patch"),
-                **_made(changes.maker),
+                **_made(changes.makers),
                 "claim": changes.claim and changes.claim.value,
                 "strategy": changes.strategy,
                 "port": changes.port,
@@ -262,11 +262,14 @@ class RemoteHost:
             self._commands.pause(self._watched, reason="interrupted", grace=grace)
 
 
-def _made(maker: Maker | None) -> dict[str, Any]:
-    """Who makes the change, as the API names it."""
-    if maker is None:
+def _made(makers: Sequence[Maker]) -> dict[str, Any]:
+    """Who makes the change, and who takes over, as the API names them."""
+    sources: list[dict[str, Any]] = [
+        {one.kind: one.model if one.kind == "model" else list(one.command)} for one in makers
+    ]
+    if not sources:
         return {}
-    return {maker.kind: maker.model if maker.kind == "model" else list(maker.command)}
+    return {**sources[0], **({"fallbacks": sources[1:]} if len(sources) > 1 else {})}
 
 
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -44,9 +44,12 @@ class AskView(Model):
 
 
 class AttemptView(Model):
+    """``agent`` says whose attempt it was where a slot has several agents."""
+
     attempt: int
     token: int
     status: str
+    agent: str | None = None
     queued_at: Timestamp | None = None
     started_at: Timestamp | None
     ended_at: Timestamp | None
@@ -54,11 +57,15 @@ class AttemptView(Model):
 
 
 class StageView(Model):
-    """``doing`` is what the agent said last; ``reason`` why it waits, was skipped or failed."""
+    """``doing`` is what the agent said last; ``reason`` why it waits, was skipped or failed.
+
+    ``agent`` has the stage, or had it last; ``fallbacks`` are those that take over after it.
+    """
 
     id: str
     capability: str
     agent: str
+    fallbacks: list[str] = Field(default_factory=list)
     status: StageStatus
     attempt: int
     needs: list[str]

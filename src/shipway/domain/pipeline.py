@@ -75,7 +75,11 @@ class AskRule:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One node. ``gates`` names what its result must show PASS for (empty: none of its own)."""
+    """One node. ``gates`` names what its result must show PASS for (empty: none of its own).
+
+    ``fallbacks`` are the agents of its slot that take over, in their order, when ``agent`` failed
+    for good.
+    """
 
     id: str
     capability: str
@@ -88,6 +92,7 @@ class Stage:
     timeout_s: float = 1800.0
     retries: RetryPolicy = field(default_factory=RetryPolicy)
     continue_on_failure: bool = False
+    fallbacks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

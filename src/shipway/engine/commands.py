@@ -59,7 +59,8 @@ class Submission:
     """What a person hands in. ``pipeline`` None takes the built-in one for its ``kind``.
 
     ``repository`` is the repository to change, or where a new service's repository is to be
-    (None: one of ours). A change comes as ``patch`` (its bytes) or from a ``maker``.
+    (None: one of ours). A change comes as ``patch`` (its bytes) or from ``makers``: when the first
+    fails for good the next takes over.
     """
 
     kind: Literal["specification", "change"]
@@ -72,7 +73,7 @@ class Submission:
     target: str | None = None
     strategy: str | None = None
     patch: bytes | None = None
-    maker: Maker | None = None
+    makers: tuple[Maker, ...] = ()
     port: int = 0
     accept_unimplemented: bool = False
     answers: Mapping[str, str] = field(default_factory=dict)
@@ -86,7 +87,7 @@ class Changes:
     requirement: bytes | None = None
     requirement_name: str = "requirement.md"
     patch: bytes | None = None
-    maker: Maker | None = None
+    makers: tuple[Maker, ...] = ()
     claim: Claim | None = None
     strategy: str | None = None
     port: int | None = None

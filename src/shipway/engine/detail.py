@@ -21,6 +21,7 @@ from shipway.contracts.views import (
     WaitView,
 )
 from shipway.domain.pipeline import Stage
+from shipway.domain.run.slots import agents_left, filling, line
 from shipway.domain.run.state import AskState, RunState, StageState
 from shipway.domain.run.waits import waits
 from shipway.domain.states import Claim, RunStatus, StageStatus
@@ -39,7 +40,7 @@ def detail(
     """Everything about one run."""
     given = state.submission
     told = summary(row, state)
-    attempts = _attempts(history)
+    attempts = _attempts(history, state)
     return RunDetail(
         summary=told,
         pipeline_version=state.pipeline.version,
@@ -50,7 +51,7 @@ def detail(
         trace=row.trace,
         submission=dict(given),
         stages=[
-            _stage(stage, state.stages[stage.id], attempts.get(stage.id, []), progress)
+            _stage(stage, state, attempts.get(stage.id, []), progress)
             for stage in state.pipeline.stages
         ],
         asks=_asks(row, state, history),
@@ -176,8 +177,10 @@ def _time(at: float | None) -> str | None:
 
 
 def _stage(
-    stage: Stage, state: StageState, attempts: list[AttemptView], progress: Progress
+    stage: Stage, run: RunState, attempts: list[AttemptView], progress: Progress
 ) -> StageView:
+    state = run.stages[stage.id]
+    has, *others = agents_left(run, stage.id)
     attempt, doing = progress.get(stage.id, (0, None))
     error = None if state.error is None else ErrorReport.model_validate(_known(state.error))
     # What an attempt before brought no longer counts while the stage is to be done again.
@@ -185,7 +188,8 @@ def _stage(
     return StageView(
         id=stage.id,
         capability=stage.capability,
-        agent=stage.agent,
+        agent=has,
+        fallbacks=others,
         status=state.status,
         attempt=state.attempt,
         needs=[need.stage for need in stage.needs],
@@ -236,15 +240,22 @@ def _gate(selection: Mapping[str, Any], seen: Mapping[str, Any] | None) -> GateV
     )
 
 
-def _attempts(history: Sequence[EventRow]) -> dict[str, list[AttemptView]]:
+def _attempts(history: Sequence[EventRow], state: RunState) -> dict[str, list[AttemptView]]:
     """Every attempt of every stage, told from the events."""
     found: dict[str, dict[int, dict[str, Any]]] = {}
     for row in history:
         if row.type not in _ATTEMPT_EVENTS:
             continue
         data = decode(row.data)
-        attempt = found.setdefault(data["stage"], {}).setdefault(data["attempt"], {})
-        _tell_attempt(attempt, row, data)
+        attempts = found.setdefault(data["stage"], {})
+        if row.type == "SlotFilled":
+            _name(attempts, data["failed"])
+            if data["error"] is None:
+                continue
+        _tell_attempt(attempts.setdefault(data["attempt"], {}), row, data)
+    for stage in state.pipeline.stages:
+        if len(line(stage, state.submission)) > 1:
+            _name(found.get(stage.id, {}), str(filling(state, stage)))
     return {
         stage: [AttemptView(**attempt) for attempt in attempts.values() if "token" in attempt]
         for stage, attempts in found.items()
@@ -256,10 +267,17 @@ _ATTEMPT_EVENTS = {
     "StageStarted": "running",
     "StagePassed": "passed",
     "AttemptFailed": "failed",
+    "SlotFilled": "failed",
     "AttemptInterrupted": "interrupted",
     "StageCancelled": "cancelled",
     "StageInvalidated": "invalidated",
 }
+
+
+def _name(attempts: Mapping[int, dict[str, Any]], agent: str | None) -> None:
+    """Those of which nobody has said yet whose they were."""
+    for attempt in attempts.values():
+        attempt.setdefault("agent", agent)
 
 
 def _tell_attempt(attempt: dict[str, Any], row: EventRow, data: Mapping[str, Any]) -> None:

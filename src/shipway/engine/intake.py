@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -15,6 +15,7 @@ from shipway.contracts.plan import ChangeSource
 from shipway.domain.pipeline import Pipeline
 from shipway.engine.ids import run_id
 from shipway.engine.pipelines.loader import load
+from shipway.engine.pipelines.shape import MAX_AGENTS
 from shipway.engine.pipelines.submission import RunValues
 from shipway.engine.places import Places
 from shipway.errors import RepositoryError, UsageError
@@ -76,13 +77,15 @@ class Intake:
                 changes.requirement, changes.requirement_name, _MEDIA[kind]
             )
             new["requirement"] = requirement.model_dump(mode="json")
-        if changes.maker is not None or changes.patch is not None:
+        if changes.makers or changes.patch is not None:
             if kind == "specification":
                 raise UsageError(
                     "a run that began with a document takes no patch and no agent",
                     hint="change the document: --spec FILE",
                 )
-            new["change"] = self._source(changes.patch, changes.maker).model_dump(mode="json")
+            sources = self._sources(changes.patch, changes.makers)
+            new["change"], *others = [source.model_dump(mode="json") for source in sources]
+            new["fallbacks"] = others
         if changes.claim is not None:
             new["claim"] = changes.claim.value
         if changes.strategy is not None:
@@ -144,6 +147,7 @@ class Intake:
         requirement = self._artifacts.put(
             submission.requirement, submission.requirement_name, _MEDIA[submission.kind]
         )
+        sources = self._changes(submission)
         values = RunValues(
             requirement=requirement,
             kind=submission.kind,
@@ -152,30 +156,39 @@ class Intake:
             target=target,
             repository=str(repository),
             strategy=_strategy(submission.strategy),
-            change=self._change(submission),
+            change=sources[0] if sources else None,
             answers=dict(submission.answers),
             port=submission.port,
             priority=submission.priority,
         ).model_dump(mode="json")
         accept = ["accept-unimplemented"] if submission.accept_unimplemented else []
-        return {**values, "accept": accept}
+        fallbacks = [one.model_dump(mode="json") for one in sources[1:]]
+        return {**values, "accept": accept, **({"fallbacks": fallbacks} if fallbacks else {})}
 
-    def _change(self, submission: Submission) -> ChangeSource | None:
+    def _changes(self, submission: Submission) -> list[ChangeSource]:
         if submission.kind == "specification":
-            return None
-        return self._source(submission.patch, submission.maker)
+            return []
+        return self._sources(submission.patch, submission.makers)
 
-    def _source(self, patch: bytes | None, maker: Maker | None) -> ChangeSource:
-        if (patch is None) is (maker is None):
+    def _sources(self, patch: bytes | None, makers: Sequence[Maker]) -> list[ChangeSource]:
+        """Where the change comes from, and what takes over when that fails for good."""
+        if (patch is None) is not bool(makers):
             raise UsageError(
                 "a change comes from a patch or from an agent, from exactly one of them",
                 hint="--patch FILE, or --agent implement='command:CMD ...'",
             )
-        if maker is not None:
-            return ChangeSource(kind=maker.kind, command=list(maker.command), model=maker.model)
-        assert patch is not None  # noqa: S101 - one of the two is there
-        kept = self._artifacts.put(patch, "change.patch", "text/x-diff")
-        return ChangeSource(kind="patch", patch=kept)
+        if len(set(makers)) < len(makers) or len(makers) > MAX_AGENTS:
+            raise UsageError(
+                f"the agents of a slot are all different, and {MAX_AGENTS} at most",
+                hint="each has its retries already",
+            )
+        if patch is not None:
+            kept = self._artifacts.put(patch, "change.patch", "text/x-diff")
+            return [ChangeSource(kind="patch", patch=kept)]
+        return [
+            ChangeSource(kind=one.kind, command=list(one.command), model=one.model)
+            for one in makers
+        ]
 
 
 def _strategy(name: str | None) -> Strategy:

@@ -109,7 +109,7 @@ def _quarantined(connection: Connection, run: str) -> RunRow:
     return row
 
 
-_WITH_RESULTS = frozenset({"StagePassed", "AttemptFailed"})
+_WITH_RESULTS = frozenset({"StagePassed", "AttemptFailed", "SlotFilled"})
 
 
 def _history(rows: Sequence[EventRow]) -> list[tuple[float, e.Event]]:

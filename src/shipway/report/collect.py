@@ -100,6 +100,7 @@ def _stage(
         id=stage.id,
         capability=stage.capability,
         agent=stage.agent,
+        fallbacks=stage.fallbacks,
         status=stage.status,
         needs=stage.needs,
         started_at=stage.started_at,

@@ -63,6 +63,7 @@ class StageEvidence(Model):
     id: str
     capability: str
     agent: str
+    fallbacks: list[str] = Field(default_factory=list)
     status: StageStatus
     needs: list[str]
     started_at: Timestamp | None

@@ -14,6 +14,7 @@ from shipway.domain.run.draft import Draft
 from shipway.domain.run.evolve import begin, opened
 from shipway.domain.run.redo import retry, rewind
 from shipway.domain.run.settle import settle
+from shipway.domain.run.slots import filling, given_up, pass_on, refill, source
 from shipway.domain.run.state import PAUSE_LIMIT_S, AskState, RunState, StageState
 from shipway.domain.run.verdict import gate_error
 from shipway.domain.states import RunStatus, StageStatus
@@ -107,14 +108,15 @@ def _decision(draft: Draft, before: RunState | None) -> Decision:
 def _order(state: RunState, event: e.StageQueued) -> Order:
     stage = state.pipeline.stage(event.stage)
     back = state.sent_back.get(event.stage)
+    filled = filling(state, stage)
     return Order(
         stage=stage.id,
         attempt=event.attempt,
         token=event.token,
         capability=stage.capability,
-        agent=stage.agent,
+        agent=filled.agent,
         due=event.due,
-        request=gather(stage, state.source),
+        request=gather(stage, source(state, filled)),
         generation=0 if back is None else back.generation,
         priority=state.submission.get("priority", 0),
         suspicions=state.stages[event.stage].interruptions,
@@ -207,7 +209,8 @@ def _interrupted(draft: Draft, given: e.Interrupted, stage: StageState) -> None:
             f"its process died {MAX_INTERRUPTIONS} times while it worked on this stage",
             hint="look at the end of the stage's log for what uses up memory or crashes",
         ).report()
-        draft.emit(e.AttemptFailed(given.stage, given.attempt, error, None))
+        if not pass_on(draft, given.stage, error, None, None):
+            draft.emit(e.AttemptFailed(given.stage, given.attempt, error, None))
 
 
 def _completed(draft: Draft, given: e.Completed) -> None:
@@ -239,6 +242,8 @@ def _failed(
     if error.get("category") in RETRYABLE and retries.may_retry(policy, failures):
         chance = _chance(f"{draft.state.id}:{name}:{failures}")
         retry_at = draft.now + retries.delay(policy, failures, chance)
+    elif pass_on(draft, name, error, result, started_at):
+        return
     draft.emit(e.AttemptFailed(name, attempt, error, retry_at, result, started_at))
 
 
@@ -346,10 +351,11 @@ def _go_on_if_answered(draft: Draft, name: str) -> None:
     if stage.open_asks:
         return
     refused = next((ask for ask in stage.asks if ask.accept not in {None, ask.choice}), None)
-    if refused is None:
+    if refused is not None:
+        error = given_up(draft.state, name, refused) or _refusal(refused)
+        _failed(draft, name, stage.attempt, error)
+    elif not refill(draft, name):
         draft.emit(e.StageReadied(name))
-    else:
-        _failed(draft, name, stage.attempt, _refusal(refused))
 
 
 def _refusal(ask: AskState) -> dict[str, Any]:

@@ -102,6 +102,24 @@ class AttemptFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class SlotFilled:
+    """Another agent of its slot does the stage from now on: number ``filling``, after the last a person.
+
+    ``failed`` is the one whose attempt failed for good, with its ``error``; None when a person
+    lets the first one begin again.
+    """
+
+    stage: str
+    attempt: int
+    filling: int
+    agent: str
+    failed: str | None = None
+    error: Mapping[str, Any] | None = None
+    result: Mapping[str, Any] | None = None
+    started_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptInterrupted:
     """Its process died or was drained; the stage goes back to where it was before the order.
 
@@ -254,6 +272,7 @@ Event = (
     | StageHeld
     | StagePassed
     | AttemptFailed
+    | SlotFilled
     | AttemptInterrupted
     | StageSkipped
     | StageAsked

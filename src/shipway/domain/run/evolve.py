@@ -8,7 +8,7 @@ from typing import Any
 
 from shipway.domain.pipeline import Pipeline
 from shipway.domain.run import events as e
-from shipway.domain.run.state import AskState, RunState, SentBack, StageState, changed
+from shipway.domain.run.state import AskState, Filled, RunState, SentBack, StageState, changed
 from shipway.domain.states import RunStatus, StageStatus
 from shipway.errors import NoWorkerError
 
@@ -149,7 +149,33 @@ def _redone(
 ) -> dict[str, Any]:
     anew = _anew(state.stages[event.stage])
     _put(state, event.stage, changed(anew, status=status, reason=event.reason))
-    return {"sent_back": {**state.sent_back, event.stage: back}}
+    return {
+        "sent_back": {**state.sent_back, event.stage: back},
+        "filled": {one: who for one, who in state.filled.items() if one != event.stage},
+    }
+
+
+def _filled(state: RunState, event: e.SlotFilled, at: float) -> dict[str, Any]:
+    """The next agent begins as if it were the first: with all its attempts."""
+    stage, why = state.stages[event.stage], None
+    failed: tuple[str, ...] = ()
+    if event.error is not None:
+        why = f"{event.failed}: {event.error.get('message', '')}"
+        failed = (*state.filled.get(event.stage, Filled()).failed, why)
+    ready = changed(
+        stage,
+        status=StageStatus.READY,
+        failures=0,
+        interruptions=0,
+        due=None,
+        error=None,
+        result=event.result,
+        started_at=stage.started_at if event.started_at is None else event.started_at,
+        ended_at=at,
+        reason=why,
+    )
+    _put(state, event.stage, ready)
+    return {"filled": {**state.filled, event.stage: Filled(event.filling, failed)}}
 
 
 def _answered(state: RunState, event: e.AskAnswered, at: float) -> dict[str, Any]:
@@ -335,6 +361,7 @@ _OF_RUN: Mapping[type, Callable[[RunState, Any, float], dict[str, Any]]] = {
     e.RunSentBack: _sent_back,
     e.StageInvalidated: _invalidated,
     e.StageReset: _reset,
+    e.SlotFilled: _filled,
     e.RunPaused: _paused,
     e.RunResumed: _resumed,
     e.RunRested: _rested,

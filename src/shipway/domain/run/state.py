@@ -53,6 +53,17 @@ class SentBack:
     bound: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """Who of a slot has the stage: number ``at`` of its agents, after those that ``failed``.
+
+    After the last agent it is a person.
+    """
+
+    at: int = 0
+    failed: tuple[str, ...] = ()
+
+
 # StageState and RunState have no slots: a changed copy of a dictionary is one step in C.
 
 
@@ -135,6 +146,7 @@ class RunState:
     paused: bool = False
     answers: Mapping[str, str] = field(default_factory=dict)
     sent_back: Mapping[str, SentBack] = field(default_factory=dict)
+    filled: Mapping[str, Filled] = field(default_factory=dict)
 
     def values(self) -> dict[str, Any]:
         """What inputs and conditions can refer to: the submission and the passed stages' results."""
@@ -191,6 +203,7 @@ class RunState:
             "paused": self.paused,
             "answers": self.answers,
             **({"sent_back": self.sent_back} if self.sent_back else {}),
+            **({"filled": self.filled} if self.filled else {}),
         }
 
 
@@ -221,6 +234,10 @@ def from_json(
         raise ValueError("the stages are not those of the pipeline")
     plain = {name: data[name] for name in _PLAIN}
     sent_back = {name: SentBack(**one) for name, one in data.get("sent_back", {}).items()}
+    filled = {
+        name: Filled(one["at"], tuple(one["failed"]))
+        for name, one in data.get("filled", {}).items()
+    }
     return RunState(
         id=run,
         pipeline=pipeline,
@@ -228,6 +245,7 @@ def from_json(
         stages=stages,
         status=RunStatus(data["status"]),
         sent_back=sent_back,
+        filled=filled,
         **plain,
     )
 

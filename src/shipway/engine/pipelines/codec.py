@@ -96,6 +96,8 @@ def _stage_to(stage: Stage) -> dict[str, Any]:
             "maximum": stage.retries.maximum,
         },
         "continue_on_failure": stage.continue_on_failure,
+        # Written only where there are any: the digest of every other pipeline stays what it was.
+        **({"fallbacks": list(stage.fallbacks)} if stage.fallbacks else {}),
     }
 
 
@@ -112,6 +114,7 @@ def _stage_from(data: Mapping[str, Any]) -> Stage:
         timeout_s=data["timeout_s"],
         retries=RetryPolicy(**data["retries"]),
         continue_on_failure=data["continue_on_failure"],
+        fallbacks=tuple(data.get("fallbacks", ())),
     )
 
 

@@ -112,7 +112,8 @@ def _stage(draft: StageDraft) -> Stage:
     return Stage(
         id=draft.id.value,
         capability=draft.capability.value if draft.capability else "",
-        agent=draft.agent.value,
+        agent=draft.agents[0].value,
+        fallbacks=tuple(agent.value for agent in draft.agents[1:]),
         needs=tuple(need.value for need in draft.needs),
         inputs={name: given.value for name, given in draft.inputs.items()},
         gates=tuple(gate.value for gate in draft.gates),

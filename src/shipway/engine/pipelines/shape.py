@@ -23,6 +23,7 @@ RETRY_FIELDS = ("retries", "base", "maximum")
 ASK_FIELDS = ("id", "question", "when", "subject", "options", "accept", "default", "deadline")
 TAKES = ("specification", "change")
 MAX_STAGES = 200
+MAX_AGENTS = 8
 DAY = 86400.0
 _PATH = re.compile(r"^[a-z][a-z0-9_-]*(\.[A-Za-z_][A-Za-z0-9_-]*)+$")
 _NO_SPOT = Spot(1, 1)
@@ -35,7 +36,7 @@ class StageDraft:
     spot: Spot
     id: Marked[str]
     capability: Marked[str] | None
-    agent: Marked[str]
+    agents: tuple[Marked[str], ...]
     needs: tuple[Marked[Dependency], ...]
     inputs: dict[str, Marked[InputRef | Literal]]
     input_keys: dict[str, Spot]
@@ -130,7 +131,7 @@ def _stage(node: Node, faults: Faults) -> StageDraft | None:
         spot=form.spot,
         id=name or Marked("", form.spot),
         capability=form.text("capability", "say what it does, such as `capability: plan`"),
-        agent=_agent(form),
+        agents=_agents(form),
         needs=_needs(form),
         inputs=inputs,
         input_keys=keys,
@@ -143,19 +144,35 @@ def _stage(node: Node, faults: Faults) -> StageDraft | None:
     )
 
 
-def _agent(form: Form) -> Marked[str]:
-    """A slot is a name, or a name with what fills it: ``command:./fix.sh``."""
-    found = form.text("agent", "name an agent, or leave it out for the built-in", needed=False)
-    if found is None:
-        return Marked("builtin", form.key("agent"))
-    name, colon, rest = found.value.partition(":")
-    if not NAME.match(name) or (colon and not rest.strip()):
+def _agents(form: Form) -> tuple[Marked[str], ...]:
+    """A slot is an agent, or a list: when the first fails for good the next takes over."""
+    if isinstance(form.node("agent"), Sequence):
+        found = form.words("agent", "list agents, such as `[careful, builtin]`")
+    else:
+        one = form.text("agent", "name an agent, or leave it out for the built-in", needed=False)
+        found = [] if one is None else [one]
+    seen: set[str] = set()
+    for one in found:
+        _check_agent(form, one, seen)
+    if len(found) > MAX_AGENTS:
         form.faults.add(
-            found.spot,
-            f"`{found.value[:60]}` is no agent slot",
-            "write a name such as `builtin`, or a name and what fills it, as `command:./fix.sh`",
+            form.key("agent"), f"there are {len(found)} agents", f"{MAX_AGENTS} are the most"
         )
-    return found
+    return tuple(found) or (Marked("builtin", form.key("agent")),)
+
+
+def _check_agent(form: Form, one: Marked[str], seen: set[str]) -> None:
+    if not NAME.match(one.value):
+        form.faults.add(
+            one.spot,
+            f"`{one.value[:60]}` is no agent slot",
+            "write a name such as `builtin`, or a list of names that take over one after the other",
+        )
+    elif one.value in seen:
+        form.faults.add(
+            one.spot, f"`{one.value}` is in the slot twice", "each agent has its retries already"
+        )
+    seen.add(one.value)
 
 
 def _needs(form: Form) -> tuple[Marked[Dependency], ...]:
