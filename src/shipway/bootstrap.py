@@ -16,6 +16,7 @@ from shipway.config import Settings
 from shipway.config import prepare as prepare_directories
 from shipway.config.reload import Live
 from shipway.engine.admission import limits_of
+from shipway.engine.alone import Alone
 from shipway.engine.commands import Commands
 from shipway.engine.engine import Engine
 from shipway.engine.host import (
@@ -101,6 +102,11 @@ class System:
         from shipway.agents.wiring import registry
 
         return registry(self.settings)
+
+    @cached_property
+    def crew(self) -> Roll | Alone:
+        """Who does the work: the fleet, or this installation on its own."""
+        return self.roll or Alone(self.agents, self.settings.max_attempts_at_once)
 
     @cached_property
     def answers(self) -> Answers:

@@ -16,6 +16,7 @@ from shipway.api import (
     asks,
     events,
     flags,
+    fleet,
     installation,
     letters,
     pipelines,
@@ -42,7 +43,19 @@ from shipway.telemetry.failures import MEDIA_TYPE
 OPEN = frozenset({"/health", "/health/ready", "/openapi.json"})
 """What is answered without a token."""
 
-_ROUTERS = (about, runs, events, uploads, asks, letters, pipelines, releases, flags, installation)
+_ROUTERS = (
+    about,
+    runs,
+    events,
+    uploads,
+    asks,
+    letters,
+    pipelines,
+    releases,
+    flags,
+    fleet,
+    installation,
+)
 
 
 def make_app(backend: Backend) -> FastAPI:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Response
@@ -16,7 +17,7 @@ from shipway.api.routing import Route, problems
 from shipway.contracts.model import Model, Timestamp, timestamp
 from shipway.errors import ConflictError
 from shipway.flags.editing import Edit
-from shipway.flags.flag import Flag, Serve
+from shipway.flags.flag import Attribute, Flag, Name, Rule, Serve, Value
 
 router = APIRouter(prefix="/api/v1/flags", tags=["flags"], route_class=Route)
 
@@ -32,7 +33,24 @@ class FlagEdit(Model):
 
     enabled: bool | None = None
     serve: Serve | None = None
-    why: Annotated[wire.Remark, Field(min_length=1)]
+    rules: Annotated[list[Rule], Field(max_length=100)] | None = None
+    variants: Annotated[dict[Name, Value], Field(min_length=1, max_length=100)] | None = None
+    default: Name | None = None
+    unit: Attribute | None = None
+    about: Annotated[wire.Line, Field(max_length=200)] | None = None
+    owner: Annotated[wire.Line, Field(max_length=100)] | None = None
+    expires: Annotated[date, Field(strict=False)] | None = None
+    why: wire.Remark = ""
+
+    def edit(self) -> Edit:
+        given = {name: getattr(self, name) for name in FlagEdit.model_fields if name != "why"}
+        return Edit(**given | {"rules": None if self.rules is None else tuple(self.rules)})
+
+
+class NewFlag(FlagEdit):
+    """A flag that code asks for by its key; it needs ``about``, ``owner`` and ``expires``."""
+
+    key: Name
 
 
 class FlagChange(Model):
@@ -47,6 +65,20 @@ class FlagChange(Model):
 @router.get("", operation_id="listFlags", summary="Every flag", responses=problems())
 def list_(here: Here) -> list[Flag]:
     return list(here.system.board.all().values())
+
+
+@router.post(
+    "",
+    operation_id="createFlag",
+    summary="A new flag, off for everybody unless it says otherwise",
+    status_code=201,
+    responses=problems(409) | {201: _ETAG},
+)
+def create(given: NewFlag, here: Here, caller: Caller, response: Response) -> Flag:
+    made = here.system.board.create(given.key, given.edit(), caller, given.why)
+    response.headers["location"] = f"/api/v1/flags/{made.key}"
+    response.headers["etag"] = f'"{made.version}"'
+    return made
 
 
 @router.get(
@@ -93,9 +125,7 @@ def edit(
     if version != board.get(key).version:
         raise refusal(412)
     try:
-        changed = board.change(
-            key, Edit(enabled=given.enabled, serve=given.serve), caller, given.why, version
-        )
+        changed = board.change(key, given.edit(), caller, given.why, version)
     except ConflictError:
         raise refusal(412) from None
     response.headers["etag"] = f'"{changed.version}"'

@@ -1,17 +1,19 @@
-"""What this installation is set to and what it speaks: settings (masked), contracts and agents."""
+"""What this installation is set to and what it speaks: settings (masked) and contracts."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter
+from fastapi import Path as InPath
 from pydantic import JsonValue
 
-from shipway.api.backend import Here
 from shipway.api.routing import Route, problems
 from shipway.config import effective, load
+from shipway.contracts.golden import described_as
 from shipway.contracts.model import Model
 from shipway.contracts.registry import CONTRACTS
+from shipway.errors import NotFoundError
 
 router = APIRouter(prefix="/api/v1", tags=["installation"], route_class=Route)
 
@@ -22,37 +24,44 @@ class SettingView(Model):
     name: str
     variable: str
     value: JsonValue
+    text: str
     source: str
     secret: bool
     reloadable: bool
     description: str
 
 
+class Sides(Model):
+    """A message as JSON Schema: what is accepted of it, and what is written."""
+
+    reads: dict[str, JsonValue]
+    writes: dict[str, JsonValue]
+
+
+Capability = Annotated[str, InPath(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
+Version = Annotated[int, InPath(ge=1, le=9_999)]
+
+
 class ContractView(Model):
-    """What agents of a capability are asked and have to answer, as JSON Schema."""
+    """What agents of a capability are asked and have to answer; ``oldest`` is still understood."""
 
     capability: str
     version: int
+    oldest: int
     request: dict[str, JsonValue]
     result: dict[str, JsonValue]
 
 
-class AgentsView(Model):
-    """The agents of a capability; the first one is its default."""
+class ContractText(Model):
+    """One version of a contract as its golden file has it."""
 
-    capability: str
-    agents: list[str]
+    request: Sides
+    result: Sides
 
 
 @router.get("/config", operation_id="config", summary="The settings in force", responses=problems())
 def config() -> list[SettingView]:
-    return [
-        SettingView(
-            **{name: row[name] for name in SettingView.model_fields if name != "source"},
-            source=str(row["source"]),
-        )
-        for row in effective(load())
-    ]
+    return [SettingView(**row | {"source": str(row["source"])}) for row in effective(load())]
 
 
 @router.get("/contracts", operation_id="contracts", summary="Contracts", responses=problems())
@@ -61,6 +70,7 @@ def contracts() -> list[ContractView]:
         ContractView(
             capability=one.capability,
             version=one.version,
+            oldest=one.history.oldest,
             request=_schema(one.request),
             result=_schema(one.result),
         )
@@ -73,9 +83,13 @@ def _schema(model: Any) -> dict[str, JsonValue]:
     return found
 
 
-@router.get("/agents", operation_id="agents", summary="Who does what", responses=problems())
-def agents(here: Here) -> list[AgentsView]:
-    return [
-        AgentsView(capability=capability, agents=names)
-        for capability, names in here.system.agents.capabilities().items()
-    ]
+@router.get(
+    "/contracts/{capability}/{version}",
+    operation_id="contract",
+    summary="One version of a contract: what is accepted and what is written",
+    responses=problems(404),
+)
+def contract(capability: Capability, version: Version) -> ContractText:
+    if capability not in CONTRACTS:
+        raise NotFoundError("there is no such contract", hint="list them: /api/v1/contracts")
+    return ContractText.model_validate(described_as(capability, version))

@@ -12,10 +12,12 @@ from shipway.api import wire
 from shipway.api.routing import Route, problems
 from shipway.contracts.model import Model
 from shipway.engine.pipelines import loader
+from shipway.engine.pipelines.builtin import Builtin
 from shipway.engine.pipelines.codec import to_json
-from shipway.errors import NotFoundError
 
 router = APIRouter(prefix="/api/v1/pipelines", tags=["pipelines"], route_class=Route)
+
+_BUILTIN = Builtin()
 
 
 class PipelineLine(Model):
@@ -60,27 +62,13 @@ class Verdict(Model):
 
 @router.get("", operation_id="listPipelines", summary="Built-in pipelines", responses=problems())
 def list_() -> list[PipelineLine]:
-    return [_line(name) for name in loader.builtin_names()]
-
-
-def _line(name: str) -> PipelineLine:
-    one = loader.load(name)
-    return PipelineLine(
-        name=one.name,
-        version=one.version,
-        title=one.title,
-        takes=one.takes,
-        stages=len(one.stages),
-        digest=one.digest,
-    )
+    return [PipelineLine(**line) for line in _BUILTIN.lines()]
 
 
 @router.get("/{name}", operation_id="viewPipeline", summary="One pipeline", responses=problems(404))
 def view(name: Annotated[str, InPath(pattern=r"^[a-z][a-z0-9-]{0,63}$")]) -> PipelineView:
-    if name not in loader.builtin_names():
-        raise NotFoundError("there is no such pipeline", hint="list them: /api/v1/pipelines")
-    definition: dict[str, Any] = to_json(loader.load(name))
-    return PipelineView(definition=definition, source=loader.source_of(name))
+    definition: dict[str, Any] = to_json(_BUILTIN.loaded(name))
+    return PipelineView(definition=definition, source=_BUILTIN.source(name))
 
 
 @router.post(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import orjson
 from fastapi import APIRouter, Response
@@ -11,6 +11,7 @@ from fastapi import Path as InPath
 from shipway.api.backend import Here
 from shipway.api.routing import Route, problems
 from shipway.api.runs import file_response
+from shipway.contracts.model import Model
 from shipway.contracts.views import ReleaseView
 from shipway.release.record import Release
 
@@ -18,6 +19,14 @@ router = APIRouter(prefix="/api/v1/releases", tags=["releases"], route_class=Rou
 
 Ref = Annotated[str, InPath(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 Service = Annotated[str, InPath(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+
+
+class Everything(Model):
+    """Said in so many words, since no service is meant and each of them stops."""
+
+    everything: Literal[True]
+
+
 _LOG = {"text/plain": {"schema": {"type": "string"}}}
 
 
@@ -47,6 +56,16 @@ def view(ref: Ref, here: Here) -> ReleaseView:
 )
 def log(ref: Ref, here: Here) -> Response:
     return file_response(here.system.releases.log(ref), "text/plain; charset=utf-8", "service.log")
+
+
+@router.post(
+    "/stop",
+    operation_id="stopReleases",
+    summary="Stop whatever is deployed; the body has to say that everything is meant",
+    responses=problems(),
+)
+def stop_everything(_given: Everything, here: Here) -> list[ReleaseView]:
+    return [_view(one) for one in here.system.releases.stop(all=True)]
 
 
 @router.post(

@@ -25,9 +25,9 @@ def agent(output: Output) -> None:
 def list_(output: Output) -> None:
     """List every agent that some worker serves now."""
     from shipway.cli.render import Screen
-    from shipway.cli.session import roll
+    from shipway.cli.session import crew
 
-    with roll(output) as found:
+    with crew(output) as found:
         rows = found.agents()
     if output.json:
         output.emit([row.model_dump(mode="json") for row in rows])
@@ -74,10 +74,10 @@ def resume(output: Output, ref: str) -> None:
 
 
 def _change(output: Output, ref: str, *, draining: bool) -> None:
-    from shipway.cli.session import roll
+    from shipway.cli.session import crew
     from shipway.cli.worker import show
 
-    with roll(output) as found:
+    with crew(output) as found:
         rows = found.drain(ref, draining=draining)
     if output.json:
         output.emit([row.model_dump(mode="json") for row in rows])

@@ -47,9 +47,9 @@ def check(output: Output) -> None:
 def show(output: Output, sources: bool) -> None:
     """Show every setting in force, secrets masked, and what it is for."""
     from shipway.cli.render import Screen
-    from shipway.config import effective, load
+    from shipway.cli.session import settings_in_force
 
-    rows = effective(load())
+    rows = settings_in_force()
     if output.json:
         output.emit(rows)
         return

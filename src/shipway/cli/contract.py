@@ -38,18 +38,10 @@ def contract(output: Output) -> None:
 def list_(output: Output) -> None:
     """List every capability with the versions that are understood here."""
     from shipway.cli.render import Screen
-    from shipway.contracts.registry import CONTRACTS
+    from shipway.cli.session import contracts
 
-    rows = [
-        {
-            "capability": one.capability,
-            "version": one.version,
-            "oldest": one.history.oldest,
-            "request": one.request.__name__,
-            "result": one.result.__name__,
-        }
-        for one in CONTRACTS.values()
-    ]
+    with contracts() as found:
+        rows = found.lines()
     if output.json:
         output.emit(rows)
         return
@@ -125,20 +117,21 @@ def _say(direction: str, breaks: tuple[Break, ...]) -> None:
 
 def _found(name: str) -> dict[str, Any]:
     """A contract by name, or as a file has it."""
-    from shipway.contracts.golden import described_as
-    from shipway.contracts.registry import CONTRACTS
+    from shipway.cli.session import contracts
 
     capability, _, version = name.partition("@")
-    if capability in CONTRACTS:
-        number = version or str(CONTRACTS[capability].version)
-        if not number.isdigit():
-            raise ValidationError("a version is a number", hint=f"for example {capability}@1")
-        return described_as(capability, int(number))
+    with contracts() as known:
+        versions = {str(row["capability"]): str(row["version"]) for row in known.lines()}
+        if capability in versions:
+            number = version or versions[capability]
+            if not number.isdigit():
+                raise ValidationError("a version is a number", hint=f"for example {capability}@1")
+            return known.text(capability, int(number))
     path = Path(name)
     if not path.is_file():
         raise NotFoundError(
             "there is no such contract, and no such file",
-            hint=f"contracts are: {', '.join(CONTRACTS)}",
+            hint=f"contracts are: {', '.join(versions)}",
         )
     try:
         data = json.loads(read(name, "a contract", MEGABYTE).data)

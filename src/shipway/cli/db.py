@@ -45,7 +45,7 @@ def migrate(output: Output, dry_run: bool) -> None:
     """
     from shipway.cli.session import stored
 
-    with stored() as keeper:
+    with stored(output) as keeper:
         names = keeper.pending() if dry_run else keeper.migrate()
         if output.json:
             output.emit({"database": keeper.name, "missing" if dry_run else "ran": names})
@@ -62,7 +62,7 @@ def check(output: Output) -> int:
     """Check migrations, tables and contents (exit code 1: a fault)."""
     from shipway.cli.session import stored
 
-    with stored() as keeper:
+    with stored(output) as keeper:
         faults = keeper.check()
         rows = {} if keeper.pending() else keeper.rows()
         if output.json:
@@ -115,7 +115,7 @@ def backup(output: Output, file: Path | None, portable: bool) -> None:
     """
     from shipway.cli.session import stored
 
-    with stored() as keeper:
+    with stored(output) as keeper:
         target, contents = keeper.backup(file, portable=portable)
     if output.json:
         output.emit({"file": str(target), **dataclasses.asdict(contents)})
@@ -138,7 +138,7 @@ def restore(output: Output, file: Path) -> None:
     """
     from shipway.cli.session import stored
 
-    with stored() as keeper:
+    with stored(output) as keeper:
         contents = keeper.restore(file)
         name = keeper.name
     if output.json:
@@ -161,7 +161,7 @@ def prune(output: Output, dry_run: bool) -> None:
     """
     from shipway.cli.session import stored
 
-    with stored() as keeper:
+    with stored(output) as keeper:
         swept = keeper.plan() if dry_run else keeper.prune()
     if output.json:
         output.emit({"dry_run": dry_run, **dataclasses.asdict(swept)})

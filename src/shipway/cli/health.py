@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +16,7 @@ from shipway.cli import runtext
 from shipway.cli.command import Command, speaks
 from shipway.cli.lines import Line, Part
 from shipway.cli.output import Output, one_line, write
-from shipway.cli.session import connected, opened_here
+from shipway.cli.session import connected, opened_here, server_url
 from shipway.errors import ExitCode
 from shipway.health.monitor import Monitor
 
@@ -46,8 +45,7 @@ def health(output: Output, watch: bool) -> int:
 @contextmanager
 def _asking(output: Output, *, watch: bool) -> Iterator[Look]:
     """What the server at SHIPWAY_URL says of itself; without one, checks that are asked from here."""
-    url = os.environ.get("SHIPWAY_URL")
-    if url:
+    if url := server_url():
         with connected(url) as (client, _):
             yield client.health
         return

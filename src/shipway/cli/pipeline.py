@@ -41,11 +41,13 @@ def pipeline(output: Output) -> None:
 def list_(output: Output) -> None:
     """List the built-in pipelines and those in .shipway/pipelines here."""
     from shipway.cli.render import Screen
+    from shipway.cli.session import pipelines
     from shipway.engine.pipelines import loader
 
-    sources: list[str | Path] = [*loader.builtin_names()]
-    sources += sorted(path for path in loader.FOLDER.glob("*") if path.suffix in loader.SUFFIXES)
-    rows = [_described(one) for one in sources]
+    with pipelines() as found:
+        rows = [{**line, "source": "built in", "fault": None} for line in found.lines()]
+    ours = sorted(path for path in loader.FOLDER.glob("*") if path.suffix in loader.SUFFIXES)
+    rows += [_described(path) for path in ours]
     if output.json:
         output.emit(rows)
         return
@@ -66,31 +68,39 @@ def list_(output: Output) -> None:
     )
 
 
-def _described(found: str | Path) -> dict[str, object]:
+def _described(path: Path) -> dict[str, object]:
+    from shipway.engine.pipelines import loader
+    from shipway.engine.pipelines.builtin import line
+
+    try:
+        row = line(loader.load(path))
+    except ShipwayError as error:  # one bad file must not hide the others
+        row = dict.fromkeys(("version", "takes", "stages", "digest"))
+        row |= {"name": path.stem, "title": ""}
+        fault = f"not usable: {error.message.splitlines()[0]}"
+        return {**row, "source": str(path), "fault": fault}
+    return {**row, "source": str(path), "fault": None}
+
+
+def _loaded(source: str) -> Pipeline:
+    """From a file of this machine, or by its name from where pipelines are kept."""
+    from shipway.cli.session import pipelines
     from shipway.engine.pipelines import loader
 
-    row: dict[str, object] = {
-        "name": found if isinstance(found, str) else found.stem,
-        "source": "built in" if isinstance(found, str) else str(found),
-        "version": None,
-        "takes": None,
-        "stages": None,
-        "title": "",
-        "digest": None,
-        "fault": None,
-    }
-    try:
-        one = loader.load(found)
-    except ShipwayError as error:  # one bad file must not hide the others
-        row["fault"] = f"not usable: {error.message.splitlines()[0]}"
-        return row
-    return row | {
-        "version": one.version,
-        "takes": one.takes,
-        "stages": len(one.stages),
-        "title": one.title,
-        "digest": one.digest,
-    }
+    place = loader.located(source)
+    if isinstance(place, Path):
+        return loader.load(place)
+    with pipelines() as found:
+        return found.loaded(place)
+
+
+def _source(place: str | Path) -> str:
+    from shipway.cli.session import pipelines
+
+    if isinstance(place, Path):
+        return _text(place)
+    with pipelines() as found:
+        return found.source(place)
 
 
 @pipeline.command(
@@ -103,14 +113,11 @@ def show(output: Output, source: str) -> None:
     from shipway.engine.pipelines import loader
     from shipway.engine.pipelines.codec import to_json
 
-    place = loader.located(source)
-    loaded = loader.load(place)
+    loaded = _loaded(source)
     if output.json:
         output.emit(to_json(loaded))
-    elif isinstance(place, Path):
-        write(sys.stdout, clean(place.read_text("utf-8")))
     else:
-        write(sys.stdout, loader.source_of(place))
+        write(sys.stdout, clean(_source(loader.located(source))))
 
 
 @pipeline.command(
@@ -129,8 +136,9 @@ def validate(output: Output, sources: tuple[str, ...]) -> int:
     faults = []
     for one in sources:
         place = loader.located(one)
-        text = loader.source_of(place) if isinstance(place, str) else _text(place)
-        faults += loader.validate(text, f"{place}.yaml" if isinstance(place, str) else str(place))
+        faults += loader.validate(
+            _source(place), f"{place}.yaml" if isinstance(place, str) else str(place)
+        )
     if output.json:
         output.emit({"valid": not faults, "faults": [dataclasses.asdict(one) for one in faults]})
     elif faults:
@@ -168,9 +176,8 @@ def _text(path: Path) -> str:
 def graph(output: Output, source: str, form: str) -> None:
     """Draw a pipeline."""
     from shipway.engine.pipelines import graph as drawing
-    from shipway.engine.pipelines import loader
 
-    loaded = loader.load(loader.located(source))
+    loaded = _loaded(source)
     if output.json:
         output.emit(graph_json(loaded))
         return

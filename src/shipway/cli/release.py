@@ -16,8 +16,8 @@ from shipway.cli.words import ago, now
 from shipway.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
+    from shipway.cli.seam import Deployed
     from shipway.release.record import Release
-    from shipway.release.releases import Releases
 
 _STATES = {
     "live": "running",
@@ -99,7 +99,7 @@ def view(output: Output, name: str) -> None:
     Screen(sys.stdout, output.color).fields(fields, indent=0)
 
 
-def _meant(found: Releases, name: str) -> str:
+def _meant(found: Deployed, name: str) -> str:
     """The id of a release; a service stands for the one that is live, or else its newest."""
     every = found.list()
     of_service = [one for one in every if one.service == name]

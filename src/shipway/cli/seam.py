@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from shipway.config import Settings
+    from shipway.contracts.fleet import AgentView, WorkerView
     from shipway.contracts.views import (
         AskView,
         DeadLetterDetail,
@@ -16,8 +17,13 @@ if TYPE_CHECKING:
         RunDetail,
         RunSummary,
     )
+    from shipway.domain.pipeline import Pipeline
     from shipway.domain.states import RunStatus
     from shipway.engine.commands import Changes, Submission
+    from shipway.flags.editing import Edit
+    from shipway.flags.flag import Flag
+    from shipway.flags.keeping import Change
+    from shipway.release.record import Release
     from shipway.store.dead import Which
 
 
@@ -98,3 +104,39 @@ class Session(Protocol):
     def detach(self, _run: str) -> None: ...
     def ensure_progress(self) -> int: ...
     def objections(self, run: str) -> list[str]: ...
+
+
+class Deployed(Protocol):
+    """What is deployed, and the way back from it."""
+
+    def list(self) -> Sequence[Release]: ...
+    def view(self, ref: str) -> Release: ...
+    def live(self, service: str) -> Release | None: ...
+    def stop(self, ref: str | None = None, *, all: bool = False) -> Sequence[Release]: ...  # noqa: A002
+    def rollback(self, service: str) -> Release: ...
+
+
+class Switches(Protocol):
+    """Every flag, to look at and to change."""
+
+    def all(self) -> dict[str, Flag]: ...
+    def get(self, key: str) -> Flag: ...
+    def change(self, key: str, edit: Edit, by: str, why: str, /) -> Flag: ...
+    def create(self, key: str, edit: Edit, by: str, why: str, /) -> Flag: ...
+    def history(self, key: str) -> list[Change]: ...
+
+
+class Crew(Protocol):
+    """Who does the work."""
+
+    def workers(self) -> list[WorkerView]: ...
+    def agents(self) -> list[AgentView]: ...
+    def drain(self, ref: str, *, draining: bool) -> list[WorkerView]: ...
+
+
+class Definitions(Protocol):
+    """The built-in pipelines."""
+
+    def lines(self) -> list[dict[str, Any]]: ...
+    def loaded(self, name: str) -> Pipeline: ...
+    def source(self, name: str) -> str: ...

@@ -14,13 +14,12 @@ from shipway.cli.words import plural
 if TYPE_CHECKING:
     from shipway.bootstrap import System
     from shipway.cli.output import Output
-    from shipway.cli.seam import Session
+    from shipway.cli.seam import Crew, Definitions, Deployed, Session, Switches
     from shipway.client.client import Client
+    from shipway.client.installation import RemoteContracts
     from shipway.config import Settings
+    from shipway.contracts.spoken import Spoken
     from shipway.engine.keeper import Keeper
-    from shipway.engine.roll import Roll
-    from shipway.flags.editing import Switchboard
-    from shipway.release.releases import Releases
     from shipway.secrets import Secret
 
 
@@ -34,11 +33,15 @@ def settings(**options: Any) -> Settings:
     return load_settings(**options)
 
 
+def server_url() -> str | None:
+    """The server that commands talk to; None where they work on this machine."""
+    return os.environ.get("SHIPWAY_URL") or None
+
+
 @contextmanager
 def opened(output: Output, *, progress: bool = True) -> Iterator[Session]:
     """What commands work with: the server at SHIPWAY_URL, else the system on this machine."""
-    url = os.environ.get("SHIPWAY_URL")
-    if url:
+    if url := server_url():
         with _server(url) as remote:
             yield remote
     else:
@@ -101,8 +104,10 @@ def opened_here(output: Output, *, progress: bool = True) -> Iterator[System]:
 
 
 @contextmanager
-def stored() -> Iterator[Keeper]:
+def stored(output: Output) -> Iterator[Keeper]:
     """The database, for who looks after it; no engine is started and nothing is carried on."""
+    if server_url():
+        output.note("this is the database here, not that of the server at SHIPWAY_URL")
     from shipway.bootstrap import open_keeper
 
     keeper = open_keeper(settings())
@@ -139,8 +144,14 @@ def person() -> str:
 
 
 @contextmanager
-def releases(output: Output, *, heal: bool = True) -> Iterator[Releases]:
-    """What is deployed, without an engine; ``heal`` first restores what lost its supervisor."""
+def releases(output: Output, *, heal: bool = True) -> Iterator[Deployed]:
+    """What is deployed, without an engine; ``heal`` first restores what lost its supervisor here."""
+    if url := server_url():
+        from shipway.client.installation import RemoteReleases
+
+        with connected(url) as (client, _):
+            yield RemoteReleases(client)
+        return
     from shipway.release.releases import Releases
 
     found = Releases(settings().home)
@@ -151,8 +162,14 @@ def releases(output: Output, *, heal: bool = True) -> Iterator[Releases]:
 
 
 @contextmanager
-def opened_flags() -> Iterator[Switchboard]:
+def opened_flags() -> Iterator[Switches]:
     """The flags, where they are kept, without an engine."""
+    if url := server_url():
+        from shipway.client.installation import RemoteFlags
+
+        with connected(url) as (client, _):
+            yield RemoteFlags(client)
+        return
     found = settings()
     from shipway.config import prepare
     from shipway.engine.places import Places
@@ -164,14 +181,53 @@ def opened_flags() -> Iterator[Switchboard]:
 
 
 @contextmanager
-def roll(output: Output) -> Iterator[Roll]:
-    """Who is there in the fleet; raises ConfigurationError where there is none."""
-    from shipway.errors import ConfigurationError
+def crew(output: Output) -> Iterator[Crew]:
+    """Who does the work: a fleet, or this installation on its own."""
+    if url := server_url():
+        from shipway.client.installation import RemoteCrew
 
+        with connected(url) as (client, _):
+            yield RemoteCrew(client)
+        return
     with opened_here(output, progress=False) as system:
-        if system.roll is None:
-            raise ConfigurationError(
-                "there is no fleet: everything runs in one process over SQLite",
-                hint="name a PostgreSQL database in SHIPWAY_DATABASE_URL; see docs/FLEET.md",
-            )
-        yield system.roll
+        yield system.crew
+
+
+@contextmanager
+def pipelines() -> Iterator[Definitions]:
+    """The built-in pipelines."""
+    if url := server_url():
+        from shipway.client.installation import RemotePipelines
+
+        with connected(url) as (client, _):
+            yield RemotePipelines(client)
+        return
+    from shipway.engine.pipelines.builtin import Builtin
+
+    yield Builtin()
+
+
+@contextmanager
+def contracts() -> Iterator[Spoken | RemoteContracts]:
+    """The contracts that are spoken."""
+    if url := server_url():
+        from shipway.client.installation import RemoteContracts
+
+        with connected(url) as (client, _):
+            yield RemoteContracts(client)
+        return
+    from shipway.contracts.spoken import Spoken
+
+    yield Spoken()
+
+
+def settings_in_force() -> list[dict[str, Any]]:
+    """Every setting with its source, secrets masked: of the server, or of this machine."""
+    if url := server_url():
+        from shipway.client import calls
+
+        with connected(url) as (client, _):
+            return client.send(calls.settings())
+    from shipway.config import effective, load
+
+    return effective(load())

@@ -65,9 +65,9 @@ def worker(output: Output, capabilities: tuple[str, ...], concurrency: int | Non
 @speaks
 def list_(output: Output) -> None:
     """List the engines and workers of the fleet, the longest serving first."""
-    from shipway.cli.session import roll
+    from shipway.cli.session import crew
 
-    with roll(output) as found:
+    with crew(output) as found:
         rows = found.workers()
     if output.json:
         output.emit([row.model_dump(mode="json") for row in rows])

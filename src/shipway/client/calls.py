@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from pydantic import BaseModel, TypeAdapter
 
+from shipway.contracts.fleet import AgentView, WorkerView
 from shipway.contracts.views import (
     AskView,
     DeadLetterDetail,
@@ -20,10 +21,13 @@ from shipway.contracts.views import (
     RunDetail,
     RunSummary,
 )
+from shipway.flags.flag import Flag
 
 Answer = TypeVar("Answer")
 Shape = TypeVar("Shape", bound=BaseModel)
 _V1 = "/api/v1"
+_RELEASES = f"{_V1}/releases"
+_FLAGS = f"{_V1}/flags"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +145,94 @@ def settle_letters(how: str, numbers: Sequence[int], reason: str) -> Call[list[I
 
 
 def releases() -> Call[list[ReleaseView]]:
-    return Call("GET", f"{_V1}/releases", _many(ReleaseView))
+    return Call("GET", _RELEASES, _many(ReleaseView))
+
+
+def release(ref: str) -> Call[ReleaseView]:
+    return Call("GET", f"{_RELEASES}/{_quoted(ref)}", _one(ReleaseView))
+
+
+def stop_release(ref: str) -> Call[list[ReleaseView]]:
+    """A service by its name, or one release of it."""
+    path = f"{_RELEASES}/{_quoted(ref)}/stop"
+    return Call("POST", path, _many(ReleaseView), headers=_keyed())
+
+
+def stop_releases() -> Call[list[ReleaseView]]:
+    """Whatever is deployed there."""
+    body = {"everything": True}
+    return Call("POST", f"{_RELEASES}/stop", _many(ReleaseView), body=body, headers=_keyed())
+
+
+def rollback(service: str) -> Call[ReleaseView]:
+    path = f"{_RELEASES}/{_quoted(service)}/rollback"
+    return Call("POST", path, _one(ReleaseView), headers=_keyed())
+
+
+def flags() -> Call[list[Flag]]:
+    return Call("GET", _FLAGS, _many(Flag))
+
+
+def flag(key: str) -> Call[Flag]:
+    return Call("GET", f"{_FLAGS}/{_quoted(key)}", _one(Flag))
+
+
+def create_flag(new: Mapping[str, Any]) -> Call[Flag]:
+    """``new`` is what POST /api/v1/flags takes."""
+    return Call("POST", _FLAGS, _one(Flag), body=dict(new), headers=_keyed())
+
+
+def edit_flag(key: str, version: int, edit: Mapping[str, Any]) -> Call[Flag]:
+    """Only if it is still at this version, so that a second try has no second effect."""
+    match = {"if-match": f'"{version}"'}
+    return Call("PATCH", f"{_FLAGS}/{_quoted(key)}", _one(Flag), body=dict(edit), headers=match)
+
+
+def flag_history(key: str) -> Call[list[dict[str, Any]]]:
+    return Call("GET", f"{_FLAGS}/{_quoted(key)}/history", _objects)
+
+
+def workers() -> Call[list[WorkerView]]:
+    return Call("GET", f"{_V1}/workers", _many(WorkerView))
+
+
+def agents() -> Call[list[AgentView]]:
+    return Call("GET", f"{_V1}/agents", _many(AgentView))
+
+
+def drain(ref: str, *, draining: bool) -> Call[list[WorkerView]]:
+    """Let workers drain, or take work again."""
+    path = f"{_V1}/agents/{_quoted(ref)}/{'drain' if draining else 'resume'}"
+    return Call("POST", path, _many(WorkerView), headers=_keyed())
+
+
+def settings() -> Call[list[dict[str, Any]]]:
+    return Call("GET", f"{_V1}/config", _objects)
+
+
+def contracts() -> Call[list[dict[str, Any]]]:
+    return Call("GET", f"{_V1}/contracts", _objects)
+
+
+def contract(capability: str, version: int) -> Call[dict[str, Any]]:
+    return Call("GET", f"{_V1}/contracts/{_quoted(capability)}/{version}", _object)
+
+
+def pipelines() -> Call[list[dict[str, Any]]]:
+    return Call("GET", f"{_V1}/pipelines", _objects)
+
+
+def pipeline(name: str) -> Call[dict[str, Any]]:
+    """Its definition with every default filled in, and its source."""
+    return Call("GET", f"{_V1}/pipelines/{_quoted(name)}", _object)
+
+
+def _quoted(text: str) -> str:
+    return quote(text, safe="")
+
+
+_object: Callable[[bytes], dict[str, Any]] = TypeAdapter(dict[str, Any]).validate_json
+_objects: Callable[[bytes], list[dict[str, Any]]] = TypeAdapter(list[dict[str, Any]]).validate_json
 
 
 def _run(ref: str) -> str:

@@ -31,6 +31,7 @@ from shipway.errors import (
     ResourceError,
     ServiceUnhealthyError,
     ShipwayError,
+    UsageError,
 )
 from shipway.release import control, environment, ledger, processes, secrets_file
 from shipway.release.ledger import Ledger, ServiceLedger, now
@@ -202,11 +203,14 @@ class Releases:
         return Release.from_dict(self._ask(at, {"op": "rollback"}, 0, say, None, 120))
 
     def stop(self, ref: str | None = None, *, all: bool = False) -> Found:  # noqa: A002
-        """Stop a service (its name, or its live release), or everything; returns what was stopped.
+        """Stop a service (its name), or a release; with ``all`` and no name whatever is deployed.
 
-        Afterwards no process, socket or pid file is left; the records stay, as stopped.
+        Afterwards no process, socket or pid file is left; the records stay, as stopped. Returns
+        what was stopped; raises NotFoundError.
         """
-        if all or ref is None or ref == "all":
+        if ref is None:
+            if not all:
+                raise UsageError("say what to stop: a release, a service, or everything")
             stopped = [one for at in self._ledger.services() for one in self._stop_service(at)]
             return sorted(stopped, key=lambda one: one.created_at)
         for service in self._ledger.services():
