@@ -134,13 +134,16 @@ def environment(command: Command, shown: View, *, own_tmp: bool) -> dict[str, st
 
 
 def _path(shown: View) -> str:
+    """Where programs are looked for. A place that we may not enter would turn "not found" into
+    "not permitted", as the PATH of another user does after ``su``."""
     covered = {*shown.hidden, *_SCRATCH}
     ours = [Path(name) for name in os.environ.get("PATH", "").split(":") if name.startswith("/")]
     opened = {*shown.readable, *shown.writable}
     seen = [
         str(path)
         for path in ours
-        if not _below(path.resolve(), covered) or _below(path.resolve(), opened)
+        if os.access(path, os.X_OK)
+        and (not _below(path.resolve(), covered) or _below(path.resolve(), opened))
     ]
     return ":".join(dict.fromkeys([*seen, *_SYSTEM_PATH]))
 
