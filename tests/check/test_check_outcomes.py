@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from checked import BROKEN, MENDED, SHOP, gate, policy, write
 
+from shipway.check import memory
 from shipway.check.check import Asked, Watcher, check
 from shipway.check.equipment import Ears
 from shipway.check.formats import junit, markdown, sarif
@@ -51,6 +52,14 @@ def test_memory_never_answers_for_other_trees_claims_or_policies(judge, git_repo
     assert judge(repository, **asked, cached=False).cached == []
     write(repository, {"other.py": "x = 1\n"})
     assert judge(repository, **asked).cached == []
+
+
+def test_memory_notices_what_changes_outside_the_repository(tmp_path) -> None:
+    (tmp_path / "a.json").write_text("{}")
+    before = memory.stamps(tmp_path)
+    assert memory.stamps(tmp_path) == before
+    (tmp_path / "b.json").write_text("{}")
+    assert memory.stamps(tmp_path) != before
 
 
 def test_a_broken_change_is_rejected_with_the_test_its_log_and_one_command(

@@ -212,6 +212,7 @@ KNOWN_BY = {
     "starlette": ("shipway.api", "shipway.server", "shipway.web"),
     "uvicorn": ("shipway.server",),
     "copier": ("shipway.agents",),
+    "packaging": ("shipway.gates.osv",),
     "prometheus_client": ("shipway.telemetry",),
     "openfeature": ("shipway.flags",),
     "click": ("shipway.cli",),

@@ -50,12 +50,12 @@ BUILT_IN: tuple[Gate, ...] = (
     Gate(
         "licences", 2.0, ADVISORY,
         "each installed package states a licence, one that the policy allows if it lists some",
-        _at("dependencies:LICENCES"),
+        _at("dependencies:RULE"),
     ),
     Gate(
         "advisories", 0.0, ADVISORY,
-        "known weaknesses of packages; without a source of advisories it is NOT_RUN",
-        _at("dependencies:ADVISORIES"),
+        "nothing is known against a package that comes in; without a source of advisories it is NOT_RUN",
+        _at("advisories:RULE"),
     ),
     Gate(
         "build", 1.5, REQUIRED,

@@ -107,6 +107,7 @@ class _Check:
             [subject.base.tree, subject.head.tree, subject.message, self.asked.claim],
             self.equipment.environments.day(subject.committed()),
             [policy.digest, quarantined, memory.directories(policy.holdout)],
+            None if policy.advisories is None else memory.stamps(Path(policy.advisories)),
             None if self.asked.policy is None else repr(policy),
         )
 

@@ -82,6 +82,12 @@ def directories(places: Iterable[str]) -> str:
     return whole.hexdigest()
 
 
+def stamps(place: Path) -> str:
+    """The digest of how files look from outside, for what is too large to be read each time."""
+    found = sorted(place.rglob("*")) if place.is_dir() else []
+    return key([_stamp(path) for path in (place, *found)])
+
+
 def _stamp(path: Path) -> list[object]:
     try:
         facts = path.stat()

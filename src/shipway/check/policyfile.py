@@ -29,8 +29,7 @@ from shipway.specs.placed.reading import Node, Scalar, Table
 FIELDS = (
     "version", "required", "advisory", "thresholds", "waivers", "quarantine", "tests",
     "tests_reason", "commands", "requirements", "prepare", "test", "scope", "protected", "golden",
-    "holdout",
-    "licences",
+    "holdout", "licences", "advisories",
 )  # fmt: skip
 WAIVER = ("gate", "digest", "approver", "reason", "expires")
 QUARANTINE = ("test", "owner", "reason", "expires")
@@ -115,6 +114,7 @@ class _Policy:
             golden=self._words("golden"),
             holdout=self._absolute("holdout"),
             licences=self._words("licences"),
+            advisories=self._source(),
             digest=hashlib.sha256(data).hexdigest(),
             source=f"{POLICY} of the base",
         )
@@ -134,6 +134,22 @@ class _Policy:
                     "write the whole path of a directory, from /",
                 )  # fmt: skip
         return tuple(one.value for one in found)
+
+    def _source(self) -> str | None:
+        """Where advisories are: outside the repository, since whoever makes a change may write there."""
+        table = self.form.table("advisories", "write `advisories: {source: /srv/osv/all.zip}`")
+        if table is None:
+            return None
+        form = Form(table, ("source",), "advisories", self.faults)
+        source = form.text("source", "write the whole path of a directory or zip of OSV records")
+        if source is None:
+            return None
+        if not PurePosixPath(source.value).is_absolute():
+            self.faults.add(
+                source.spot, "`source` must be outside the repository",
+                "write the whole path of a directory or zip, from /",
+            )  # fmt: skip
+        return source.value
 
     def _gates(self, name: str) -> frozenset[str]:
         found = self.form.words(name, "write a list of gates: `[tests, lint]`")

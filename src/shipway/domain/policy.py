@@ -76,7 +76,8 @@ class PolicyCommand:
 class Policy:
     """The rules of one base; ``source`` says where they were read, ``digest`` which they are.
 
-    ``test`` is the command that runs the tests, empty where it is found in the repository.
+    ``test`` is the command that runs the tests, empty where it is found in the repository;
+    ``advisories`` is a directory or zip of OSV records on this machine.
     """
 
     required: frozenset[str] = frozenset()
@@ -95,6 +96,7 @@ class Policy:
     golden: tuple[str, ...] = ()
     holdout: tuple[str, ...] = ()
     licences: tuple[str, ...] = ()
+    advisories: str | None = None
     digest: str = "default"
     source: str = "the strict default"
 

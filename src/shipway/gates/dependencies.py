@@ -1,4 +1,4 @@
-"""Gates for what a change makes the project depend on: licences, and known weaknesses of packages."""
+"""Gate ``licences``: what a change makes the project depend on, and under which terms."""
 
 from __future__ import annotations
 
@@ -31,16 +31,18 @@ class Package:
     licence: str
 
 
-def _declares(comparison: Comparison) -> list[str]:
-    return [one.path for one in comparison.changes if _DECLARING.search(one.path)]
+def declares(comparison: Comparison) -> str:
+    """The name of a changed file that says what the project depends on; "" when none did."""
+    found = [one.path for one in comparison.changes if _DECLARING.search(one.path)]
+    return PurePosixPath(found[0]).name if found else ""
 
 
 def _select_licences(comparison: Comparison) -> tuple[bool, str]:
     if comparison.head.bench.project.stack != "python":
         return False, "no Python project"
-    touched = _declares(comparison)
+    touched = declares(comparison)
     if touched:
-        return True, f"{PurePosixPath(touched[0]).name} changed, and with it what is installed"
+        return True, f"{touched} changed, and with it what is installed"
     return False, "what the project depends on did not change"
 
 
@@ -89,15 +91,4 @@ def _objection(package: Package, allowed: tuple[str, ...]) -> Finding | None:
     return None
 
 
-def _judge_advisories(comparison: Comparison) -> GateEvidence:
-    """No advisories come with Shipway, and none are fetched: what nobody asked cannot pass."""
-    record = Record("advisories", "shipway", __version__)
-    return evidence(
-        comparison.head.bench, record, Verdict.NOT_RUN,
-        "there is no source of advisories here; add a command for it to the policy "
-        "(`commands:` with pip-audit or osv-scanner, where their database can be reached)",
-    )  # fmt: skip
-
-
-LICENCES = Rule(_select_licences, _judge_licences)
-ADVISORIES = Rule(_select_licences, _judge_advisories)
+RULE = Rule(_select_licences, _judge_licences)
