@@ -41,6 +41,7 @@ protected: ["deploy/**"]
 golden: ["tests/golden/**"]
 licences: [MIT, Apache]
 advisories: {source: /srv/osv/all.zip}
+suite: {select: concerned, within: [tests/unit]}
 """ % ("b" * 64)
 
 
@@ -58,6 +59,7 @@ def test_a_whole_policy_is_read_and_fits_its_schema() -> None:
     assert matches("deploy/prod.yaml", policy.protected)
     assert matches(".github/workflows/ci.yml", policy.protected)
     assert policy.waivers[0].expires == "2030-01-31"
+    assert (policy.suite, policy.within) == ("concerned", ("tests/unit",))
     assert policy.advisories == "/srv/osv/all.zip"
     schema = json.loads(policyfile.schema())
     import yaml
@@ -74,10 +76,10 @@ def test_all_faults_are_told_at_once_with_their_lines() -> None:
         "version: 1\nrequird: [lint]\nrequired: [lnt]\nadvisory: lint\n"
         "thresholds: {coverage: high, mutation: 101}\ntests: none\nwaivers:\n  - gate: nothing\n"
         "    digest: xyz\n    expires: tomorrow\ncommands:\n  - {gate: tests, run: []}\n"
-        "advisories: {source: osv.zip}\n"
+        "advisories: {source: osv.zip}\nsuite: {select: some}\n"
     )
     found = policyfile.faults_of(text.encode(), catalogue.NAMES)
-    assert {fault.line for fault in found} == {2, 3, 4, 5, 6, 8, 9, 10, 12, 13}
+    assert {fault.line for fault in found} == {2, 3, 4, 5, 6, 8, 9, 10, 12, 13, 14}
     assert all(fault.remedy for fault in found)
     with pytest.raises(ConfigurationError, match="did you mean `lint`"):
         read(text)

@@ -8,8 +8,10 @@ import pytest
 from comparing import Maker
 
 from shipway.domain.gates import Verdict
-from shipway.gates import scope, suite_gate
+from shipway.domain.policy import Policy
+from shipway.gates import proof, scope, suite_gate, tamper
 from shipway.gates.comparison import Comparison
+from shipway.gates.look import Doubt
 from shipway.gates.suite import chosen_files, head_suite
 
 BASE = {
@@ -17,7 +19,7 @@ BASE = {
     "pkg/shop.py": "def price(n):\n    return n * 3\n",
     "pkg/far.py": "X = 1\n",
     "tests/test_shop.py": "from pkg.shop import price\n\n\ndef test_zero():\n    assert price(0) == 0\n",
-    "tests/test_uses.py": "import pkg.shop\n\n\ndef test_use():\n    assert pkg.shop.price(0) == 0\n",
+    "tests/test_uses.py": "from pkg import far, shop\n\n\ndef test_use():\n    assert shop.price(0) == 0\n",
     "tests/test_far.py": "from pkg.far import X\n\n\ndef test_far():\n    assert X == 1\n",
     "tests/helper.py": "def test_nothing():\n    pass\n",
 }
@@ -53,6 +55,25 @@ def test_a_suite_that_is_too_large_is_run_in_part_and_says_so(
     assert seen.verdict is Verdict.PASS
     assert "2 modules that the change concerns" in seen.summary
     assert chosen_files(comparison) is not None
+
+
+def test_the_policy_chooses_a_part_and_every_verdict_says_so(compare) -> None:
+    comparison = compare(HEAD, base=BASE, policy=Policy(suite="concerned"))
+    seen = suite_gate.RULE.judge(comparison)
+    assert seen.verdict is Verdict.PASS
+    assert "by the policy 2 of 3 modules, those that the change concerns" in seen.summary
+    assert seen.counts["modules"] == 2
+
+
+def test_tests_that_the_policy_leaves_out_are_not_run_and_prove_nothing(compare) -> None:
+    policy = Policy(suite="concerned", within=("tests/test_far.py",))
+    comparison = compare(HEAD, base=BASE, policy=policy)
+    seen = suite_gate.RULE.judge(comparison)
+    assert seen.examined == 1
+    assert "by the policy all of 1 modules, which leaves 2 out" in seen.summary
+    with pytest.raises(Doubt, match=r"does not let tests/test_shop\.py be run"):
+        proof.RULE.judge(comparison)
+    assert tamper.RULE.judge(comparison).verdict is Verdict.ERROR
 
 
 def test_a_usual_suite_is_run_whole(compare) -> None:

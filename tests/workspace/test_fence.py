@@ -18,7 +18,6 @@ import pytest
 
 from shipway.errors import FenceError
 from shipway.workspace import fence as fence_module
-from shipway.workspace import surroundings
 from shipway.workspace.fence import Command, Fence, Finished, Limits
 from shipway.workspace.inside import landlock
 
@@ -581,24 +580,3 @@ def test_the_fence_user_is_no_user_of_the_machine() -> None:
     import pwd
 
     assert fence_module.FENCE_UID not in {entry.pw_uid for entry in pwd.getpwall()}
-
-
-def test_a_place_on_the_path_that_we_may_not_enter_is_left_out(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """After ``su`` the PATH may still be root's: a program that is not there would be not permitted."""
-    shut = tmp_path / "shut"
-    shut.mkdir(mode=0o000)
-    monkeypatch.setenv("PATH", f"{shut}:/usr/bin")
-    read, write = os.pipe()
-    if (child := os.fork()) == 0:
-        if os.geteuid() == 0:
-            os.setuid(fence_module.FENCE_UID)
-        shown = surroundings.View((), (shut,), ())
-        told = surroundings.environment(Command(("true",), Path("/")), shown, own_tmp=True)
-        os.write(write, told["PATH"].encode())
-        os._exit(0)
-    os.waitpid(child, 0)
-    assert os.read(read, 4096).decode() == "/usr/bin:/usr/local/bin:/bin"
-    os.close(read)
-    os.close(write)

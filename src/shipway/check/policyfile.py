@@ -14,6 +14,7 @@ from shipway.domain.policy import (
     POLICY,
     PROTECTED,
     REPORTS,
+    SUITES,
     THRESHOLDS,
     Policy,
     PolicyCommand,
@@ -29,7 +30,7 @@ from shipway.specs.placed.reading import Node, Scalar, Table
 FIELDS = (
     "version", "required", "advisory", "thresholds", "waivers", "quarantine", "tests",
     "tests_reason", "commands", "requirements", "prepare", "test", "scope", "protected", "golden",
-    "holdout", "licences", "advisories",
+    "holdout", "licences", "advisories", "suite",
 )  # fmt: skip
 WAIVER = ("gate", "digest", "approver", "reason", "expires")
 QUARANTINE = ("test", "owner", "reason", "expires")
@@ -97,6 +98,7 @@ class _Policy:
                 form.key("advisory"), f"`{name}` is required and advisory", "keep it in one list"
             )
         no_tests, tests = self._tests()
+        suite, within = self._suite()
         return Policy(
             required=required,
             advisory=advisory,
@@ -105,6 +107,8 @@ class _Policy:
             quarantine=self._tables("quarantine", self._quarantine),
             no_tests=no_tests,
             tests=tests,
+            suite=suite,
+            within=within,
             commands=commands,
             requirements=self._words("requirements"),
             prepare=self._words("prepare"),
@@ -177,6 +181,15 @@ class _Policy:
                 reason.spot, "`tests_reason` goes with `tests: none` only", "delete one of the two"
             )
         return None, self._words("tests")
+
+    def _suite(self) -> tuple[str, tuple[str, ...]]:
+        """Which test modules are run: all or those concerned, and where they are looked for."""
+        table = self.form.table("suite", "write `suite: {select: concerned}`")
+        if table is None:
+            return SUITES[0], ()
+        form = Form(table, ("select", "within"), "a suite", self.faults)
+        within = form.words("within", "write a list of globs: `[tests/unit]`")
+        return form.word("select", SUITES, SUITES[0]), tuple(one.value for one in within)
 
     def _thresholds(self) -> dict[str, float]:
         table = self.form.table("thresholds", "write `name: number` below it")

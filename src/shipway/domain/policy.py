@@ -31,6 +31,9 @@ PROTECTED = (
 """Who judges changes is written here; a change to it is a person's business."""
 
 
+SUITES = ("whole", "concerned")
+"""All test modules, or those that a change can concern."""
+
 REPORTS = ("sarif", "junit", "cobertura", "coverage")
 """Formats of reports; ``coverage`` is the JSON of coverage.py."""
 
@@ -77,6 +80,7 @@ class Policy:
     """The rules of one base; ``source`` says where they were read, ``digest`` which they are.
 
     ``test`` is the command that runs the tests, empty where it is found in the repository;
+    ``suite`` says which of its modules are run, one of SUITES, and ``within`` which can be run at all;
     ``advisories`` is a directory or zip of OSV records on this machine.
     """
 
@@ -93,6 +97,8 @@ class Policy:
     scope: tuple[str, ...] = ()
     protected: tuple[str, ...] = PROTECTED
     tests: tuple[str, ...] = ()
+    suite: str = "whole"
+    within: tuple[str, ...] = ()
     golden: tuple[str, ...] = ()
     holdout: tuple[str, ...] = ()
     licences: tuple[str, ...] = ()

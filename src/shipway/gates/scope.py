@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
+from shipway.domain.policy import matches
 from shipway.gates.cases import read
 from shipway.gates.changes import Change
 from shipway.gates.comparison import Comparison
@@ -36,6 +37,31 @@ def tests_of(tree: Path) -> dict[str, int]:
     return found
 
 
+def modules(comparison: Comparison, tree: Path) -> dict[str, int]:
+    """Those of a tree that the base's policy says can be run."""
+    within = comparison.policy.within
+    return {
+        name: count for name, count in tests_of(tree).items() if not within or matches(name, within)
+    }
+
+
+def chosen(comparison: Comparison) -> tuple[str, ...] | None:
+    """The modules that the policy and the size of the suite leave; None for the whole suite."""
+    policy = comparison.policy
+    known = modules(comparison, comparison.head.bench.tree)
+    if policy.suite == "concerned" or too_many(known):
+        found = concerned(comparison)
+        if found:
+            return found
+    return tuple(sorted(known)) if policy.within else None
+
+
+def outside(comparison: Comparison, names: Iterable[str]) -> list[str]:
+    """Changed test modules that the policy does not let be run."""
+    within = comparison.policy.within
+    return [name for name in names if within and not matches(name, within)]
+
+
 def too_many(known: dict[str, int]) -> bool:
     return sum(known.values()) > MOST_TESTS
 
@@ -44,11 +70,11 @@ def concerned(comparison: Comparison) -> tuple[str, ...]:
     """The test modules that a change can concern, the nearest first: changed ones, those called
     after a changed module, those beside it, and those that name it."""
     trees = comparison.base.bench.tree, comparison.head.bench.tree
-    known = sorted({name for tree in trees for name in tests_of(tree)})
+    known = sorted({name for tree in trees for name in modules(comparison, tree)})
     changed = {name for one in comparison.changes for name in (one.path, one.before) if name}
     sources = [one for one in comparison.changes if one.path.endswith(".py")]
-    modules = {PurePosixPath(one.path).stem for one in sources if one.path not in known}
-    modules -= _COMMON
+    stems = {PurePosixPath(one.path).stem for one in sources if one.path not in known}
+    stems -= _COMMON
     homes = {str(PurePosixPath(one.path).parent) for one in sources if one.path not in known}
     dotted = _dotted(sources)
 
@@ -57,11 +83,11 @@ def concerned(comparison: Comparison) -> tuple[str, ...]:
         words = set(re.split(r"_|\.", path.stem))
         if name in changed:
             return 0
-        if any(path.stem in {f"test_{one}", f"{one}_test"} for one in modules):
+        if any(path.stem in {f"test_{one}", f"{one}_test"} for one in stems):
             return 1
         if str(path.parent) in homes or str(path.parent.parent) in homes:
             return 2
-        if words & modules:
+        if words & stems:
             return 3
         return 4 if dotted and dotted.search(read(trees[1], name)) else 5
 
@@ -70,12 +96,16 @@ def concerned(comparison: Comparison) -> tuple[str, ...]:
 
 
 def _dotted(sources: Iterable[Change]) -> re.Pattern[bytes] | None:
-    """Finds the dotted name of a changed module in a source."""
-    names = set()
+    """Finds where a source names a changed module: by its dotted name, or as taken from its package."""
+    found = set()
     for one in sources:
         parts = PurePosixPath(one.path).with_suffix("").parts
         parts = parts[1:] if parts[0] in {"src", "lib"} else parts
         if len(parts) > 1 and parts[-1] not in _COMMON:
-            names.add(".".join(parts))
-    said = "|".join(re.escape(name) for name in sorted(names))
-    return re.compile(rf"\b(?:{said})\b".encode()) if names else None
+            package, name = re.escape(".".join(parts[:-1])), re.escape(parts[-1])
+            found |= {
+                rf"\b{package}\.{name}\b",
+                rf"\bfrom\s+{package}\s+import\s[^\n(]*\b{name}\b",
+                rf"\bfrom\s+{package}\s+import\s*\([^)]*\b{name}\b",
+            }
+    return re.compile("|".join(sorted(found)).encode()) if found else None

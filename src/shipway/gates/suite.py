@@ -105,12 +105,12 @@ def _head(comparison: Comparison) -> tuple[Suite, tuple[str, ...] | None]:
     """The head's run and what was run: all, or what the change concerns where all takes too long."""
 
     def run() -> tuple[Suite, tuple[str, ...] | None]:
-        known = scope.tests_of(comparison.head.bench.tree)
-        files = scope.concerned(comparison) if scope.too_many(known) else None
-        suite = _run(comparison, comparison.head, files or None, coverage=True)
+        known = scope.modules(comparison, comparison.head.bench.tree)
+        files = scope.chosen(comparison)
+        suite = _run(comparison, comparison.head, files, coverage=True)
         late = suite.finished is not None and suite.finished.timed_out
         if suite.whole or files or not late or len(known) < FEW:
-            return suite, files or None
+            return suite, files
         files = scope.concerned(comparison)
         return (
             (_run(comparison, comparison.head, files, coverage=True), files)
@@ -201,7 +201,10 @@ def _asked(
     words = arguments(bench.project.test)
     if files is not None:
         words = [one for one in words if one.startswith("-") or not _is_place(tree, one)]
-        words += [one for one in files if (tree / one).exists()]
+        there = [one for one in files if (tree / one).exists()]
+        if files and not there:
+            raise Doubt("none of the test modules that are to be run is there")
+        words += there
     paths = [tree / "src", tree] if bench.project.layout == "src" else [tree]
     candidate = candidate_environment(bench)
     overlay = None

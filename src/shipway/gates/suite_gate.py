@@ -18,6 +18,7 @@ from shipway.gates.look import FINDINGS, Doubt, Record, evidence
 from shipway.gates.parsers.reading import UnreadableReportError
 from shipway.gates.project import python_files
 from shipway.gates.runners import tests
+from shipway.gates.scope import modules, tests_of
 from shipway.gates.shape import is_test
 from shipway.gates.suite import base_suite, chosen_files, covered_base_suite, head_suite
 from shipway.gates.tally import decide, tally
@@ -80,8 +81,23 @@ def _scoped(comparison: Comparison, seen: GateEvidence) -> GateEvidence:
     if files is None:
         return seen
     counts = {**seen.counts, "modules": len(files)}
-    said = f"{seen.summary} (the suite is too large: {len(files)} modules that the change concerns)"
+    said = f"{seen.summary} ({_part(comparison, files)})"
     return seen.model_copy(update={"summary": said, "counts": counts})
+
+
+def _part(comparison: Comparison, files: Sequence[str]) -> str:
+    """Which part of the suite was run, and who chose it."""
+    policy = comparison.policy
+    if policy.suite == "whole" and not policy.within:
+        return f"the suite is too large: {len(files)} modules that the change concerns"
+    there = len(modules(comparison, comparison.head.bench.tree))
+    whole = len(tests_of(comparison.head.bench.tree))
+    left = f", which leaves {whole - there} out" if whole > there else ""
+    if len(files) < there:
+        return (
+            f"by the policy {len(files)} of {there} modules, those that the change concerns{left}"
+        )
+    return f"by the policy all of {there} modules{left}"
 
 
 def _below(comparison: Comparison, seen: GateEvidence) -> GateEvidence:

@@ -10,7 +10,9 @@ from shipway.gates import conventions
 from shipway.gates.bench import Bench
 from shipway.gates.changes import Change
 from shipway.gates.comparison import Comparison
+from shipway.gates.look import Doubt
 from shipway.gates.roles import Role, Roles, having, paths, roles
+from shipway.gates.scope import outside
 from shipway.gates.settings import settings
 from shipway.gates.suite import Suite, chosen_files, head_suite, run_suite
 
@@ -111,10 +113,19 @@ def run(
     return run_suite(place, files=files, only=only, seconds=seconds, say=say)
 
 
+def _refuse_outside(comparison: Comparison, files: tuple[str, ...]) -> None:
+    """Raises Doubt for changed tests that cannot be run here: nobody knows what they say."""
+    left = outside(comparison, files)
+    if left:
+        more = f" and {len(left) - 1} more" if len(left) > 1 else ""
+        raise Doubt(f"the base's policy does not let {left[0]}{more} be run (suite: within)")
+
+
 def new_tests_without_cause(comparison: Comparison) -> Suite:
     """The head's changed tests where the change to the source is taken back."""
     known = parts(comparison)
     files = tuple(one.path for one in known.tests if not one.is_gone)
+    _refuse_outside(comparison, files)
     # Data or fixtures that changed can be anybody's.
     chosen = files if files and not known.support else chosen_files(comparison)
     bench = comparison.candidate(comparison.head)
@@ -131,6 +142,7 @@ def old_tests(comparison: Comparison) -> Suite:
     """The base's tests on the head's source: the changed ones, or all when their ground changed."""
     known = parts(comparison)
     files = tuple(one.before for one in known.tests if one.before)
+    _refuse_outside(comparison, files)
     chosen = chosen_files(comparison) if known.support or known.runner else files
     bench = comparison.candidate(comparison.head)
     return comparison.once(
