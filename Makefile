@@ -75,6 +75,7 @@ bench: .venv/.dev ## time from requirement to deployed, the heart alone, beside 
 	@.venv/bin/python bench/heart.py
 	@.venv/bin/python bench/gates.py
 	@.venv/bin/python bench/service.py
+	@.venv/bin/python bench/readiness.py
 	@.venv/bin/python bench/many.py
 	@.venv/bin/python bench/guard.py
 	@.venv/bin/python bench/flags.py

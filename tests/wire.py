@@ -1,10 +1,11 @@
-"""A line to a server that a test can cut at a certain word, before or after the server heard it."""
+"""A line to a server that a test can cut at a certain word, make slow, or let refuse everybody."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
 import threading
+import time
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
@@ -12,7 +13,10 @@ When = Literal["before", "after"]
 
 
 class Wire:
-    """Listens on a port of its own and passes everything on; ``cut`` is good for one connection."""
+    """Listens on a port of its own and passes everything on; ``cut`` is good for one connection.
+
+    ``delay``: seconds that everything takes in each direction.
+    """
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -23,6 +27,7 @@ class Wire:
         self._cut: tuple[bytes, When] | None = None
         self.cuts = 0
         self.refusing = False
+        self.delay = 0.0
         self._open: list[socket.socket] = []
         self._thread = threading.Thread(target=self._accept, daemon=True)
 
@@ -46,14 +51,19 @@ class Wire:
                 if self.refusing:
                     client.close()
                     continue
-                server = socket.create_connection(self._target)
+                try:
+                    server = socket.create_connection(self._target)
+                except ConnectionRefusedError:
+                    client.close()
+                    continue
                 self._open += [client, server]
                 threading.Thread(target=self._upwards, args=(client, server), daemon=True).start()
-                threading.Thread(target=_pass, args=(server, client), daemon=True).start()
+                threading.Thread(target=self._downwards, args=(server, client), daemon=True).start()
 
     def _upwards(self, client: socket.socket, server: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := client.recv(65536):
+                time.sleep(self.delay)
                 wanted = self._cut
                 if wanted is None or wanted[0] not in data:
                     server.sendall(data)
@@ -72,10 +82,10 @@ class Wire:
                 end.shutdown(socket.SHUT_RDWR)
             end.close()
 
-
-def _pass(source: socket.socket, target: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while data := source.recv(65536):
-            target.sendall(data)
-    with contextlib.suppress(OSError):
-        target.shutdown(socket.SHUT_RDWR)
+    def _downwards(self, server: socket.socket, client: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := server.recv(65536):
+                time.sleep(self.delay)
+                client.sendall(data)
+        with contextlib.suppress(OSError):
+            client.shutdown(socket.SHUT_RDWR)

@@ -45,7 +45,7 @@ from shipway.release.releases import Releases
 from shipway.store import figures
 from shipway.store.artifacts import ArtifactStore
 from shipway.store.database import Database
-from shipway.store.opening import REVISION, database, prepare, revision_for_us
+from shipway.store.opening import REVISION, Look, database, prepare, revision_for_us
 from shipway.telemetry.logs import configure
 
 if TYPE_CHECKING:
@@ -361,9 +361,10 @@ def health_of(system: System) -> Registry:
     found = Registry(system.settings.health_required)
     database, home = system.database, system.settings.home
     agents = registry(system.settings)
+    look = Look(database.lookout())
     found.add(
-        standard.database(database.revision),
-        standard.migrations(lambda: revision_for_us(database), REVISION),
+        standard.database(look.once),
+        standard.migrations(look.revision, REVISION),
         standard.agents(agents.capabilities),
         standard.filesystem(home),
         standard.disk(home),

@@ -170,5 +170,5 @@ def settled(http: httpx.Client, run: str, wanted: str = "succeeded") -> dict[str
             return detail
         ended = status in {"succeeded", "failed", "cancelled", "quarantined"}
         assert not ended, f"it is {status}: {detail['stop']}"
-        assert time.monotonic() < deadline, f"it is still {status}"
+        assert time.monotonic() < deadline, f"it is still {status}: {detail['stop']}"
         time.sleep(0.05)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from serving import serving
 
 from servers import Postgres
 from shipway.config.reference import production_file
+from wire import Wire
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -68,25 +70,59 @@ def test_the_shipped_file_starts_a_service_that_is_healthy_and_hears_sighup(tmp_
         assert '"requests"' in look.stdout, "it is the server that was asked"
 
 
-@pytest.fixture
-def postgres():
-    with Postgres() as server:
-        yield server
+@contextlib.contextmanager
+def frozen(server: Postgres, _wire: Wire) -> Iterator[None]:
+    server.freeze()
+    try:
+        yield
+    finally:
+        server.thaw()
 
 
-def test_a_frozen_database_takes_the_service_out_of_traffic_and_never_kills_it(tmp_path, postgres):
-    home = tmp_path / "home"
-    with serving(home, env={"SHIPWAY_DATABASE_URL": postgres.create()}) as served:
-        ready = lambda: served.http.get("/health/ready").status_code  # noqa: E731 - said often
-        until(lambda: ready() == 200, "ready")
-        postgres.freeze()
-        try:
-            until(lambda: ready() == 503, "not ready", 10)  # a second on a quiet machine
-            for _ in range(20):
-                assert served.http.get("/health").status_code == 200
-            failed = served.http.get("/health/detailed").json()["checks"]["database:ping"][0]
-            assert failed["status"] == "fail"
-            assert "no answer" in failed["output"]
-        finally:
-            postgres.thaw()
-        until(lambda: ready() == 200, "ready again", 20)
+@contextlib.contextmanager
+def refused(server: Postgres, _wire: Wire) -> Iterator[None]:
+    server.stop()
+    try:
+        yield
+    finally:
+        server.start()
+
+
+@contextlib.contextmanager
+def slow(_server: Postgres, wire: Wire) -> Iterator[None]:
+    wire.delay = 1.0
+    try:
+        yield
+    finally:
+        wire.delay = 0.0
+
+
+def test_a_database_that_is_away_keeps_traffic_away_for_so_long_and_loses_nothing(
+    tmp_path, change, record_property
+):
+    """Promised are 1 s and 2 s: ``bench/readiness.py`` holds them; a busy machine gets slack here."""
+    slack = 4.0
+    with Postgres() as server, Wire(server.create()) as wire:
+        home, env = tmp_path / "home", {"SHIPWAY_DATABASE_URL": wire.url}
+        with serving(home, env=env) as served:
+            ready = lambda: served.http.get("/health/ready").status_code  # noqa: E731 - said often
+            until(lambda: ready() == 200, "ready")
+            runs = []
+            for out in (frozen, refused, slow):
+                runs.append(served.http.post("/api/v1/runs", json=change()).json()["id"])
+                began = time.monotonic()
+                with out(server, wire):
+                    until(lambda: ready() == 503, "not ready", 1.0 + slack)
+                    away = time.monotonic() - began
+                    assert served.http.get("/health").status_code == 200
+                    told = served.http.get("/health/detailed").json()["checks"]
+                    assert told["database:ping"][0]["status"] == "fail"
+                began = time.monotonic()
+                until(lambda: ready() == 200, "ready again", 2.0 + slack)
+                back = time.monotonic() - began
+                record_property(out.__name__, f"503 after {away:.2f} s, 200 after {back:.2f} s")
+            for run in runs:  # accepted, and kept for whoever works in this fleet
+                history = served.http.get(f"/api/v1/runs/{run}/history").json()
+                assert [event["seq"] for event in history] == [*range(1, len(history) + 1)]
+            numbers = [one["number"] for one in served.http.get("/api/v1/runs").json()["items"]]
+            assert sorted(numbers) == [1, 2, 3]

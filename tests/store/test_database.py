@@ -11,7 +11,7 @@ import pytest
 from stored import insert, run_row
 
 from shipway.config import Settings, load_settings
-from shipway.errors import NotFoundError, ShipwayError, UsageError
+from shipway.errors import ConflictError, NotFoundError, ShipwayError
 from shipway.secrets import Secret
 from shipway.store import ledger, runs
 from shipway.store.database import Database, StoreFault, transaction
@@ -176,7 +176,7 @@ def test_runs_are_found_by_number_by_the_beginning_of_their_id_and_as_the_last(d
         assert runs.resolve(reader, "@last") == last.id
         assert runs.resolve(reader, str(number)) == first.id
         assert runs.resolve(reader, "0abc") == first.id
-        with pytest.raises(UsageError):
+        with pytest.raises(ConflictError):
             runs.resolve(reader, "0ab")
         with pytest.raises(NotFoundError):
             runs.resolve(reader, "zzz")

@@ -77,7 +77,7 @@ async def follow(
     operation_id="followRun",
     summary="The events of one run, live, until it is over",
     response_class=Response,
-    responses=problems(404)
+    responses=problems(404, 409)
     | _STREAM
     | {204: {"description": "it is over, and nothing follows what was seen"}},
 )

@@ -18,7 +18,9 @@ router = APIRouter(prefix="/api/v1/dead-letters", tags=["dead letters"], route_c
 Number = Annotated[int, InPath(ge=1, le=2**31 - 1)]
 
 
-@router.get("", operation_id="listDeadLetters", summary="Oldest first", responses=problems(404))
+@router.get(
+    "", operation_id="listDeadLetters", summary="Oldest first", responses=problems(404, 409)
+)
 def list_(asked: Annotated[wire.LetterQuestion, Query()], here: Here) -> list[DeadLetterView]:
     state = None if asked.state == "any" else asked.state
     run = None if asked.run is None else here.system.queries.resolve(asked.run)

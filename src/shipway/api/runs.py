@@ -35,6 +35,12 @@ def _bytes(*kinds: str) -> dict[str, Any]:
     return {"description": "the bytes", "content": dict.fromkeys(kinds, schema)}
 
 
+_EVIDENCE = {
+    "description": "the document, as a file",
+    "content": {"application/json": {"schema": {"type": "object"}}},
+}
+
+
 @router.post(
     "",
     status_code=201,
@@ -71,7 +77,7 @@ def list_(asked: Annotated[wire.RunQuestion, Query()], here: Here) -> wire.Page[
 
 
 @router.get(
-    "/{ref}", operation_id="viewRun", summary="Everything about a run", responses=problems(404)
+    "/{ref}", operation_id="viewRun", summary="Everything about a run", responses=problems(404, 409)
 )
 def view(ref: Ref, here: Here) -> RunDetail:
     return here.system.queries.run(ref)
@@ -81,7 +87,7 @@ def view(ref: Ref, here: Here) -> RunDetail:
     "/{ref}/history",
     operation_id="runHistory",
     summary="What happened, in order, a page at a time",
-    responses=problems(404),
+    responses=problems(404, 409),
 )
 def history(ref: Ref, asked: Annotated[wire.EventQuestion, Query()], here: Here) -> list[EventView]:
     return here.system.queries.events(ref, asked.after, asked.limit)
@@ -92,7 +98,7 @@ def history(ref: Ref, asked: Annotated[wire.EventQuestion, Query()], here: Here)
     operation_id="runLogs",
     summary="What a stage's attempt, or all of them, said",
     response_class=Response,
-    responses=problems(404) | {200: _bytes(_PLAIN)},
+    responses=problems(404, 409) | {200: _bytes(_PLAIN)},
 )
 def logs(ref: Ref, asked: Annotated[wire.LogQuestion, Query()], here: Here) -> Response:
     return file_response(
@@ -105,7 +111,7 @@ def logs(ref: Ref, asked: Annotated[wire.LogQuestion, Query()], here: Here) -> R
     operation_id="runDiff",
     summary="What the run changed, as a patch",
     response_class=Response,
-    responses=problems(404) | {200: _bytes(_PLAIN)},
+    responses=problems(404, 409) | {200: _bytes(_PLAIN)},
 )
 def diff(ref: Ref, here: Here) -> Response:
     return file_response(here.system.queries.diff(ref), _PLAIN, "change.patch")
@@ -116,7 +122,7 @@ def diff(ref: Ref, here: Here) -> Response:
     operation_id="runEvidence",
     summary="The evidence of a run, as its report holds it",
     response_class=Response,
-    responses=problems(404) | {200: _bytes("application/json")},
+    responses=problems(404, 409) | {200: _EVIDENCE},
 )
 def evidence(ref: Ref, here: Here) -> Response:
     data = here.system.queries.evidence(ref)
@@ -127,7 +133,7 @@ def evidence(ref: Ref, here: Here) -> Response:
     "/{ref}/artifacts",
     operation_id="listArtifacts",
     summary="The files of a run",
-    responses=problems(404),
+    responses=problems(404, 409),
 )
 def artifacts(ref: Ref, here: Here) -> list[ArtifactRef]:
     return here.system.queries.run(ref).artifacts
@@ -138,7 +144,7 @@ def artifacts(ref: Ref, here: Here) -> list[ArtifactRef]:
     operation_id="readArtifact",
     summary="One file of a run",
     response_class=Response,
-    responses=problems(404) | {200: _bytes("application/octet-stream")},
+    responses=problems(404, 409) | {200: _bytes("application/octet-stream")},
 )
 def artifact(ref: Ref, sha256: Digest, here: Here) -> Response:
     for one in here.system.queries.run(ref).artifacts:

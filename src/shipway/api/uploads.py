@@ -8,6 +8,7 @@ from typing import Annotated
 
 import orjson
 from fastapi import APIRouter, Query, Request
+from pydantic import Field
 
 from shipway.api import wire
 from shipway.api.backend import Backend, Here
@@ -32,13 +33,16 @@ _KINDS: dict[str, tuple[frozenset[str], str]] = {
 }
 TYPES = sorted({kind for kinds, _ in _KINDS.values() for kind in kinds})
 
+#: For the documentation: who sends something else is told the endings that there are.
+_NAME = rf"^[A-Za-z0-9][A-Za-z0-9 ._+-]{{0,93}}\.({'|'.join(kind[1:] for kind in _KINDS)})$"
+
 router = APIRouter(tags=["runs"], route_class=RawRoute)
 
 
 class UploadQuestion(wire.Question):
     """``name`` says by its extension what is sent; it is not the name that it is kept under."""
 
-    name: wire.FileName
+    name: Annotated[wire.FileName, Field(json_schema_extra={"pattern": _NAME})]
 
 
 @router.post(

@@ -13,13 +13,17 @@ from shipway.store.listing import Sort
 Item = TypeVar("Item")
 
 #: No control characters but those of text; a lone surrogate never gets as far as here.
-_SPOKEN = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
+_NOT_TEXT = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f"
+_SPOKEN = rf"^[^{_NOT_TEXT}]*$"
+_SAID = rf"^[^{_NOT_TEXT}]*[^\s{_NOT_TEXT}][^{_NOT_TEXT}]*$"
 
 Line = Annotated[
     str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
 ]
 Prose = Annotated[str, StringConstraints(min_length=1, max_length=200_000, pattern=_SPOKEN)]
 Remark = Annotated[str, StringConstraints(max_length=2_000, pattern=_SPOKEN)]
+#: One that says something: not blank.
+Said = Annotated[str, StringConstraints(max_length=2_000, pattern=_SAID)]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Place = Annotated[str, StringConstraints(max_length=1_024, pattern=r"^/[^\x00-\x1f\x7f]+$")]
 Branch = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,199}$")]
@@ -36,7 +40,15 @@ def _digits(value: Any) -> Any:
     return value
 
 
-Count = Annotated[int, BeforeValidator(_digits)]
+def _whole(value: Any) -> Any:
+    """In JSON, and in the documentation, 8080.0 is an integer; nothing else is taken for one."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+#: Put last, behind the bounds: what stands before it is what the documentation can tell.
+IN_DIGITS = BeforeValidator(_digits)
+WHOLE = BeforeValidator(_whole)
+MOST = 999_999_999
 Cursor = Annotated[str, StringConstraints(max_length=600, pattern=r"^[A-Za-z0-9_-]+$")]
 
 
@@ -47,7 +59,7 @@ class Question(BaseModel):
 
 
 class Paged(Question):
-    limit: Annotated[Count, Field(ge=1, le=200, description="at most so many")] = 50
+    limit: Annotated[int, Field(ge=1, le=200, description="at most so many"), IN_DIGITS] = 50
     cursor: Cursor | None = Field(default=None, description="next_cursor of the page before")
 
 
@@ -74,6 +86,10 @@ Content = Text | Uploaded
 
 
 Made = Annotated[list[Word], Field(min_length=1, max_length=200)]
+Answers = Annotated[
+    dict[Name, Line],
+    Field(max_length=100, json_schema_extra={"additionalProperties": False}),
+]
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/@-]{0,127}$")]
 
 
@@ -107,9 +123,9 @@ class NewRun(Source):
     strategy: Literal["merge", "squash", "rebase", "fast-forward"] | None = None
     patch: Content | None = None
     fallbacks: Fallbacks = Field(default_factory=list)
-    port: Annotated[int, Field(ge=0, le=65_535)] = 0
+    port: Annotated[int, Field(ge=0, le=65_535), WHOLE] = 0
     accept_unimplemented: bool = False
-    answers: Annotated[dict[Name, Line], Field(max_length=100)] = Field(default_factory=dict)
+    answers: Answers = Field(default_factory=dict)
 
 
 class Because(Model):
@@ -140,21 +156,23 @@ class Rewound(Because, Source):
     fallbacks: Fallbacks = Field(default_factory=list)
     claim: Literal["fix", "feature", "refactor", "chore"] | None = None
     strategy: Literal["merge", "squash", "rebase", "fast-forward"] | None = None
-    port: Annotated[int, Field(ge=0, le=65_535)] | None = None
-    answers: Annotated[dict[Name, Line], Field(max_length=100)] = Field(default_factory=dict)
+    port: Annotated[int, Field(ge=0, le=65_535), WHOLE] | None = None
+    answers: Answers = Field(default_factory=dict)
 
 
 class Reasoned(Model):
     """Why it is done: this one has to be said."""
 
-    reason: Annotated[Remark, Field(min_length=1)]
+    reason: Said
 
 
 class Letters(Model):
     """Which dead letters, and why."""
 
-    numbers: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=500)]
-    reason: Annotated[Remark, Field(min_length=1)]
+    numbers: Annotated[
+        list[Annotated[int, Field(ge=1, le=2**31 - 1), WHOLE]], Field(min_length=1, max_length=500)
+    ]
+    reason: Said
 
 
 class LetterQuestion(Question):
@@ -165,8 +183,8 @@ class LetterQuestion(Question):
     run: Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z]{1,40}$")] | None = None
     stage: Name | None = None
     capability: Name | None = None
-    after: Annotated[Count, Field(ge=0)] = 0
-    limit: Annotated[Count, Field(ge=1, le=500)] = 100
+    after: Annotated[int, Field(ge=0, le=MOST), IN_DIGITS] = 0
+    limit: Annotated[int, Field(ge=1, le=500), IN_DIGITS] = 100
 
 
 class Choice(Model):
@@ -222,10 +240,10 @@ SORTS: dict[str, Sort] = {
 
 
 class EventQuestion(Question):
-    after: Annotated[Count, Field(ge=0)] = 0
-    limit: Annotated[Count, Field(ge=1, le=1_000)] = 200
+    after: Annotated[int, Field(ge=0, le=MOST), IN_DIGITS] = 0
+    limit: Annotated[int, Field(ge=1, le=1_000), IN_DIGITS] = 200
 
 
 class LogQuestion(Question):
     stage: Name | None = None
-    attempt: Annotated[Count, Field(ge=1)] | None = None
+    attempt: Annotated[int, Field(ge=1, le=MOST), IN_DIGITS] | None = None

@@ -39,7 +39,7 @@ def database(ping: Ping) -> HealthCheck:
 
 
 def migrations(found: Callable[[], object], wanted: object) -> HealthCheck:
-    """``found`` reads the revision of the tables."""
+    """``found`` tells the revision of the tables, as the database was last heard to say."""
 
     def probe() -> Finding:
         current = found()
@@ -56,7 +56,7 @@ def migrations(found: Callable[[], object], wanted: object) -> HealthCheck:
         required_for_ready=True,
         reason="reading or writing tables of another shape would damage what is kept",
         remedy="start one process of this version alone: it brings the tables up to date",
-        every=1.0,
+        every=0.25,
     )
 
 

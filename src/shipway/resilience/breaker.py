@@ -146,6 +146,12 @@ class Breaker:
         with self._lock:
             return self._enter()
 
+    def check(self) -> None:
+        """Raises CircuitOpenError while no call may be made; takes no part in any."""
+        wait = self.retry_after()
+        if wait > 0:
+            raise self._refusal(wait)
+
     def success(self, generation: int, elapsed: float = 0.0) -> None:
         self._record(generation, False, elapsed >= self._slow_s)
 

@@ -31,10 +31,11 @@ PORTS: Mapping[str, GuardPolicy] = {
     ),
     # Each request is paid for and reserved before: the stage's retries begin anew, not this.
     "model": GuardPolicy(retry=_NEVER, per_try=None, total=None),
-    # Who writes asks again every second until it is back; a server that refuses is not flooded.
+    # Who writes asks again every second until it is back; a server that refuses is not flooded,
+    # and is noticed within half a second once it does not.
     "database": GuardPolicy(
         retry=_NEVER,
-        breaker=BreakerPolicy(window=3, minimum=3, ratio=1.0, open_s=1.0),
+        breaker=BreakerPolicy(window=3, minimum=3, ratio=1.0, open_s=0.5),
         per_try=None,
         total=None,
     ),

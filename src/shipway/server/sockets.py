@@ -32,7 +32,9 @@ def check_loopback(host: str) -> str:
 def own(host: str, port: int) -> socket.socket:
     """A listening socket of ours; raises ConflictError for a port that is taken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # Named, since asyncio sends at once (TCP_NODELAY) only on sockets that say they are TCP: else each
+    # answer on a connection that is kept waits 40 ms for the caller's system.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))

@@ -59,3 +59,18 @@ def revision_for_us(found: Database) -> str | None:
     with found.reading() as connection:
         row = connection.execute("SELECT oldest FROM compatibility").fetchone()
     return REVISION if row is not None and row[0] <= REVISION else present
+
+
+class Look:
+    """Asks a database where its tables are, again and again, and keeps what it said last."""
+
+    def __init__(self, found: Database) -> None:
+        self._database = found
+        self._said: str | None = None
+
+    def once(self) -> None:
+        self._said = revision_for_us(self._database)
+
+    def revision(self) -> str | None:
+        """What the last answer said; None before there was one."""
+        return self._said

@@ -6,9 +6,9 @@ import contextlib
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Literal, NamedTuple, TypeVar
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from typing import Any, Literal, NamedTuple, Self, TypeVar
 
 import psycopg
 from psycopg import pq
@@ -23,6 +23,7 @@ from shipway.errors import (
     ResourceError,
     ShipwayError,
 )
+from shipway.resilience.guard import Guard
 from shipway.resilience.ports import guard
 from shipway.secrets import Secret
 from shipway.store.bell import Bell
@@ -53,6 +54,7 @@ _TRANSPORT = {
     "tcp_user_timeout": 10_000,
 }
 _CONNECTS_WITHIN = 3
+_LOOKS_WITHIN = 1.0
 #: The first that tells of a transaction what became of it, by a number that is never used again.
 OLDEST = 13_00_00
 #: Sequences, and the columns that they number.
@@ -89,9 +91,18 @@ class Limits:
 
 
 class _Patient(psycopg.Connection[tuple[Any, ...]]):
-    """A driver's connection that never waits for ever, also not for a server that stands still."""
+    """A driver's connection that never waits for ever, also not for a server that stands still.
+
+    ``port`` guards its making, when it is given: also that of the pool, which makes its own.
+    """
 
     patience = 10.0
+
+    @classmethod
+    def connect(cls, conninfo: str = "", **given: Any) -> Self:
+        port: Guard | None = given.pop("port", None)
+        make = partial(super().connect, conninfo, **given)
+        return make() if port is None else port.call_blocking(make)
 
     def wait(self, gen: PQGen[_T], interval: float = 0.1, timeout: float | None = None) -> _T:
         try:
@@ -244,19 +255,23 @@ class PostgresDatabase:
 
     kind: Literal["postgresql"] = "postgresql"
 
-    def __init__(self, url: Secret, limits: Limits | None = None) -> None:
+    def __init__(
+        self, url: Secret, limits: Limits | None = None, port: Guard | None = None
+    ) -> None:
+        self._url = url
         self._limits = limits or Limits()
         self._conninfo = _conninfo(url, self._limits.patience_s)
         parts = conninfo_to_dict(self._conninfo)
         where = f"{parts.get('host', 'local socket')}:{parts.get('port', 5432)}"
         self.name = f"PostgreSQL, {parts.get('dbname', 'its default database')} on {where}"
-        self._port = guard("database")
+        self._port = port or guard("database")
+        self._lookouts: list[Lookout] = []
         self.watch = Watch(self._limits.slow_after)
         self.bell = Bell()
         self._pool: ConnectionPool[_Patient] = ConnectionPool(
             self._conninfo,
             connection_class=_Patient,
-            kwargs={"autocommit": True},
+            kwargs={"autocommit": True, "port": self._port},
             configure=self._configure,
             check=ConnectionPool.check_connection,
             min_size=0,
@@ -265,6 +280,7 @@ class PostgresDatabase:
             timeout=self._limits.wait_s,
             max_lifetime=1800.0,
             max_idle=60.0,
+            reconnect_timeout=0.0,  # who asks next tries again: no pause of the pool's outlives the outage
             name="shipway",
             open=False,
         )
@@ -275,12 +291,14 @@ class PostgresDatabase:
 
     def connect(self) -> _Patient:
         """A new session outside the pool; raises what the driver raises, or CircuitOpenError."""
-        return self._port.call_blocking(self._connected)
-
-    def _connected(self) -> _Patient:
-        raw = _Patient.connect(self._conninfo, autocommit=True)
+        raw = _Patient.connect(self._conninfo, autocommit=True, port=self._port)
         self._configure(raw)
         return raw
+
+    def lookout(self) -> Lookout:
+        """For whoever asks again and again whether the server answers; closed with this."""
+        self._lookouts.append(Lookout(self._url, self._limits, self._port))
+        return self._lookouts[-1]
 
     def connect_plainly(self) -> psycopg.Connection[tuple[Any, ...]]:
         """For migrations: the driver's own ways, and as long as it takes."""
@@ -351,12 +369,16 @@ class PostgresDatabase:
         )
 
     def close(self) -> None:
+        for lookout in self._lookouts:
+            lookout.close()
         self._pool.close()
 
     @contextlib.contextmanager
     def _lent(self) -> Iterator[PostgresConnection]:
         try:
             self._pool.open()
+            if not self._pool.get_stats().get("pool_available"):
+                self._port.breaker.check()
             raw = self._pool.getconn()
         except PoolTimeout as error:
             raise self._why_none() from error
@@ -379,6 +401,27 @@ class PostgresDatabase:
 
     def _configure(self, raw: _Patient) -> None:
         raw.patience = self._limits.patience_s
+
+
+class Lookout(PostgresDatabase):
+    """The database as one thread sees it that only looks whether it answers, and how.
+
+    A connection of its own, so that a full pool is not taken for a server that is away; and little
+    patience, so that it is back as soon as the server is. It shares the guard: what it finds out
+    closes the breaker for everybody.
+    """
+
+    def __init__(self, url: Secret, limits: Limits, port: Guard) -> None:
+        super().__init__(url, replace(limits, patience_s=_LOOKS_WITHIN), port)
+        self._connection = self.writer()
+
+    @contextlib.contextmanager
+    def _lent(self) -> Iterator[PostgresConnection]:
+        yield self._connection
+
+    def close(self) -> None:
+        self._connection.close()
+        super().close()
 
 
 @lru_cache(maxsize=512)

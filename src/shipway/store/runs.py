@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shipway.errors import NotFoundError, UsageError
+from shipway.errors import ConflictError, NotFoundError
 from shipway.store.database import Connection
 from shipway.store.ledger import RunRow, load_run
 
@@ -57,7 +57,7 @@ def resolve(connection: Connection, ref: str) -> str:
     if len(rows) == 1 and ref:
         return str(rows[0][0])
     if rows and ref:
-        raise UsageError("several runs begin like that", hint="give more characters of the id")
+        raise ConflictError("several runs begin like that", hint="give more characters of the id")
     raise _unknown(connection, ref)
 
 

@@ -155,6 +155,10 @@ class SqliteDatabase:
     def revision(self) -> str | None:
         return revision(self.path)
 
+    def lookout(self) -> SqliteDatabase:
+        """A file has no server that could be away: it is read as by everybody else."""
+        return self
+
     def figures(self) -> Figures:
         watch = self._watch
         return Figures(
