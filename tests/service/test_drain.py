@@ -190,9 +190,12 @@ def test_the_units_are_what_systemd_takes(tmp_path: Path):
     assert "serve --socket" in service
     if verify is None:
         return  # where there is no systemd, nobody installs its units
-    command = Path(sys.executable).with_name("shipway")
+    # Wherever the checkout lies: a path with a space has to be quoted in a unit, ours or an operator's.
+    command = tmp_path / "with a space" / "shipway"
+    command.parent.mkdir()
+    command.symlink_to(Path(sys.executable).with_name("shipway"))
     (tmp_path / "shipway.service").write_text(
-        service.replace("/usr/local/bin/shipway", str(command)).replace("User=shipway\n", "")
+        service.replace("/usr/local/bin/shipway", f'"{command}"').replace("User=shipway\n", "")
     )
     shutil.copy(units / "shipway.socket", tmp_path)
     done = subprocess.run(
