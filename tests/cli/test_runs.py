@@ -19,59 +19,23 @@ import pytest
 from shipway.bootstrap import open_system
 from shipway.config import load_settings
 from shipway.engine.queries import Queries
+from smallpipeline import ASKING, SMALL
 
 ROOT = Path(__file__).resolve().parents[2]
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-
-PIPELINE = """\
-name: small
-version: 1
-title: Plan and implement, nothing more
-takes: change
-stages:
-  - id: plan
-    capability: plan
-    agent: repository
-    inputs:
-      requirement: run.requirement
-      kind: run.kind
-      claim: run.claim
-      base: run.base
-      target: run.target
-      answers: run.answers
-  - id: implement
-    capability: implement
-    needs: [plan]
-    retries: {retries: 0}
-{asks}    inputs:
-      plan: plan.plan
-      requirement: run.requirement
-      base: run.base
-      change: run.change
-"""
-ASKS = """\
-    asks:
-      - id: go
-        question: Shall it be done?
-        subject: [plan.digest]
-        options: [approve, reject]
-        accept: approve
-        default: reject
-        deadline: 1d
-"""
 
 
 @pytest.fixture
 def pipeline(tmp_path: Path) -> Path:
     path = tmp_path / "small.yaml"
-    path.write_text(PIPELINE.replace("{asks}", ""))
+    path.write_text(SMALL)
     return path
 
 
 @pytest.fixture
 def asking(tmp_path: Path) -> Path:
     path = tmp_path / "asking.yaml"
-    path.write_text(PIPELINE.replace("{asks}", ASKS))
+    path.write_text(ASKING)
     return path
 
 

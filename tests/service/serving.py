@@ -20,35 +20,10 @@ import httpx
 import pytest
 
 from gitcalls import git
+from smallpipeline import SMALL
 
 ROOT = Path(__file__).resolve().parents[2]
 
-SMALL = """\
-name: small
-version: 1
-title: Plan and implement, nothing more
-takes: change
-stages:
-  - id: plan
-    capability: plan
-    agent: repository
-    inputs:
-      requirement: run.requirement
-      kind: run.kind
-      claim: run.claim
-      base: run.base
-      target: run.target
-      answers: run.answers
-  - id: implement
-    capability: implement
-    needs: [plan]
-    retries: {retries: 0}
-    inputs:
-      plan: plan.plan
-      requirement: run.requirement
-      base: run.base
-      change: run.change
-"""
 PATCH = """\
 diff --git a/a.txt b/a.txt
 --- a/a.txt
