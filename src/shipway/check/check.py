@@ -28,6 +28,9 @@ from shipway.flags.evaluate import Context
 if TYPE_CHECKING:
     from shipway.gates.comparison import Comparison
 
+COVERED = frozenset({"coverage", "mutants"})
+"""Gates that look at which lines the suite ran: without them nobody waits for that."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -119,9 +122,10 @@ class _Check:
         if self._comparison is None:
             from shipway.check.setting import Setting
 
+            covers = not self.asked.gates or bool(COVERED & set(self.asked.gates))
             self._comparison = Setting(
                 self.subject, self.policy, self.asked.claim, self.equipment, self.watcher.ears,
-                self.work,
+                self.work, covers,
             ).comparison()  # fmt: skip
         return self._comparison
 

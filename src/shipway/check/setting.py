@@ -35,6 +35,7 @@ class Setting:
     equipment: Equipment
     ears: Ears
     work: Path
+    covers: bool = True
 
     def comparison(self) -> Comparison:
         """Both sides, ready to be judged; raises when the gates' tools cannot be had."""
@@ -75,6 +76,7 @@ class Setting:
             work=self.work / "gates",
             message=subject.message,
             day=environments.day(subject.committed()),
+            covers=self.covers,
         )
 
     def _checkout(self, hub: Hub, name: Literal["base", "head"]) -> Workspace:

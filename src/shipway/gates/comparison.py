@@ -63,7 +63,7 @@ class Comparison:
 
     ``claimed_by`` says where the claim comes from; ``work`` is a directory of ours; ``message`` is
     what the head's own commits say, newest first; ``day`` is the one whose packages an old base
-    was written for, None for today's.
+    was written for, None for today's; ``covers`` is False when no gate that is run looks at coverage.
     """
 
     hub: Hub
@@ -77,6 +77,7 @@ class Comparison:
     work: Path
     message: str = ""
     day: str | None = None
+    covers: bool = True
     _made: dict[str, Future[Any]] = field(default_factory=dict, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1), init=False)

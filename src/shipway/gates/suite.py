@@ -17,6 +17,7 @@ from shipway.errors import Category
 from shipway.gates import scope
 from shipway.gates.bench import Bench, digest
 from shipway.gates.carry import script
+from shipway.gates.cases import read as read_file
 from shipway.gates.comparison import Comparison, Side
 from shipway.gates.look import Doubt, Record, candidate_environment, read_report
 from shipway.gates.parsers.reading import UnreadableReportError, load_json, mapping
@@ -27,6 +28,7 @@ SCRIPT = "probe.py"
 PASSED, FAILED, ERROR, SKIPPED = "passed", "failed", "error", "skipped"
 XFAILED, XPASSED = "xfailed", "xpassed"
 USAGE = 4
+COVERAGE = (".coveragerc", "pyproject.toml", "setup.cfg", "tox.ini")
 FEW = 10
 """A suite of fewer modules has nothing to choose from."""
 
@@ -80,20 +82,27 @@ class Suite:
 
 
 def base_suite(comparison: Comparison) -> Suite:
-    """The suite of the base on the base."""
-    return comparison.once("suite:base", lambda: _side(comparison, comparison.base))
-
-
-def covered_base_suite(comparison: Comparison) -> Suite:
-    """The same with the coverage of its sources."""
+    """The suite of the base on the base, with coverage where the project asks for a least."""
     return comparison.once(
-        "suite:base-covered", lambda: _side(comparison, comparison.base, coverage=True)
+        "suite:base",
+        lambda: _side(comparison, comparison.base, coverage=has_least(comparison)),
     )
 
 
 def head_suite(comparison: Comparison) -> Suite:
-    """The suite of the head on the head, with the coverage of its sources."""
+    """The suite of the head on the head, with the coverage of its sources where somebody asks for it."""
     return _head(comparison)[0]
+
+
+def covers(comparison: Comparison) -> bool:
+    """Whether a gate, or the project's own least coverage, needs to know which lines ran."""
+    return comparison.covers or has_least(comparison)
+
+
+def has_least(comparison: Comparison) -> bool:
+    """Whether the project asks for a least coverage anywhere."""
+    tree = comparison.head.bench.tree
+    return any(b"fail_under" in read_file(tree, name) for name in COVERAGE)
 
 
 def chosen_files(comparison: Comparison) -> tuple[str, ...] | None:
@@ -107,13 +116,14 @@ def _head(comparison: Comparison) -> tuple[Suite, tuple[str, ...] | None]:
     def run() -> tuple[Suite, tuple[str, ...] | None]:
         known = scope.modules(comparison, comparison.head.bench.tree)
         files = scope.chosen(comparison)
-        suite = _run(comparison, comparison.head, files, coverage=True)
+        counted = covers(comparison)
+        suite = _run(comparison, comparison.head, files, coverage=counted)
         late = suite.finished is not None and suite.finished.timed_out
         if suite.whole or files or not late or len(known) < FEW:
             return suite, files
         files = scope.concerned(comparison)
         return (
-            (_run(comparison, comparison.head, files, coverage=True), files)
+            (_run(comparison, comparison.head, files, coverage=counted), files)
             if files
             else (suite, None)
         )

@@ -20,10 +20,10 @@ from shipway.gates.project import python_files
 from shipway.gates.runners import tests
 from shipway.gates.scope import modules, tests_of
 from shipway.gates.shape import is_test
-from shipway.gates.suite import base_suite, chosen_files, covered_base_suite, head_suite
+from shipway.gates.suite import base_suite, chosen_files, head_suite
 from shipway.gates.tally import decide, tally
 from shipway.gates.testing import is_own
-from shipway.gates.trees import run
+from shipway.gates.trees import failing_on_base, run
 
 JUDGED = frozenset({Verdict.PASS, Verdict.FAIL})
 AGAIN = 2
@@ -102,7 +102,7 @@ def _part(comparison: Comparison, files: Sequence[str]) -> str:
 
 def _below(comparison: Comparison, seen: GateEvidence) -> GateEvidence:
     """Too little coverage speaks against a change that had enough of it before."""
-    suite = covered_base_suite(comparison)
+    suite = base_suite(comparison)
     before = tally(suite)
     share = next((one.value for one in before.measurements if one.name == "coverage"), None)
     if share is None or suite.least is None or share >= suite.least:
@@ -136,6 +136,9 @@ def _against(
     known = _failing(comparison)
     excused = _quarantined(comparison)
     fresh = [one for one in found if _node(one) not in known and _node(one) not in excused]
+    if fresh and len(fresh) <= MANY:
+        known |= failing_on_base(comparison, frozenset(map(_node, fresh)))
+        fresh = [one for one in fresh if _node(one) not in known]
     counts = {
         **seen.counts,
         "known": sum(_node(one) in known for one in found),

@@ -14,7 +14,7 @@ from shipway.gates.look import Doubt
 from shipway.gates.roles import Role, Roles, having, paths, roles
 from shipway.gates.scope import outside
 from shipway.gates.settings import settings
-from shipway.gates.suite import Suite, chosen_files, head_suite, run_suite
+from shipway.gates.suite import ERROR, FAILED, Suite, chosen_files, covers, head_suite, run_suite
 
 TESTING = (Role.TEST, Role.SUPPORT)
 # A test that hangs on one tree only should not hold everything up for as long as a whole suite may.
@@ -104,13 +104,29 @@ def with_old_tests(comparison: Comparison) -> str:
 
 def run(
     comparison: Comparison, commit: str, files: tuple[str, ...] | None, *, say: str, bench: Bench,
-    only: frozenset[str] | None = None,
+    only: frozenset[str] | None = None, coverage: bool = False,
 ) -> Suite:  # fmt: skip
     """A suite on a mixed tree, which may take some times as long as the head's own."""
     usual = head_suite(comparison).seconds
     seconds = min(bench.patience.seconds, max(LEAST_SECONDS, TIMES * usual))
     place = comparison.fresh(bench, commit)
-    return run_suite(place, files=files, only=only, seconds=seconds, say=say)
+    return run_suite(place, files=files, only=only, seconds=seconds, coverage=coverage, say=say)
+
+
+def failing_on_base(comparison: Comparison, nodes: frozenset[str]) -> frozenset[str]:
+    """Tests, once passed on the base, that fail there too when they are run as the head's were.
+
+    Alone of their files, with coverage and at this moment: tests of time and of depth do.
+    """
+
+    def again() -> frozenset[str]:
+        suite = run(
+            comparison, comparison.base.commit, None, only=nodes, coverage=covers(comparison),
+            bench=comparison.candidate(comparison.base), say="failed tests on the base once more",
+        )  # fmt: skip
+        return nodes & suite.having(FAILED, ERROR) if suite.whole else frozenset()
+
+    return comparison.once(f"failing-on-base:{sorted(nodes)}", again)
 
 
 def _refuse_outside(comparison: Comparison, files: tuple[str, ...]) -> None:

@@ -31,11 +31,10 @@ def golden(comparison: Comparison, seen: Measured) -> Iterator[Trick]:
 def _explained(comparison: Comparison, seen: Measured) -> tuple[Level, str]:
     """Whether the change to the source is what made the new expectation necessary and true."""
     old_fails = bool(seen.old is not seen.head and seen.old.having(FAILED, ERROR))
-    new_needs = seen.red is not None and bool(seen.head.passed - seen.red.passed)
     if not seen.parts.source:
         return Level.ASK, "no source changed that could explain it"
     if comparison.claim in KEEPING and old_fails:
         return Level.ASK, f"a {comparison.claim.value} should change no output"
-    if old_fails and not new_needs:
+    if old_fails and not seen.proven:
         return Level.ASK, "the old one fails on the new source, the new one fits the old source too"
     return Level.NOTE, "the change to the source explains it"

@@ -12,6 +12,7 @@ from shipway.gates.suite import ERROR, FAILED, PASSED, Suite, base_suite, head_s
 from shipway.gates.tamper.trick import Level, Trick
 from shipway.gates.trees import (
     Parts,
+    failing_on_base,
     new_tests_without_cause,
     old_tests,
     parts,
@@ -28,6 +29,8 @@ class Measured:
     """Runs that belong together. ``old`` is the head's own when no test or fixture was changed.
 
     ``base`` and ``red`` (the head's tests without the change) are None where they were not needed.
+    Tests in ``steady`` failed on the head and passed once more, those in ``shaky`` passed on the
+    base and failed there once more.
     """
 
     parts: Parts
@@ -37,6 +40,7 @@ class Measured:
     base: Suite | None = None
     red: Suite | None = None
     steady: frozenset[str] = frozenset()
+    shaky: frozenset[str] = frozenset()
     tricks: list[Trick] = field(default_factory=list)
 
     def heirs(self, node: str) -> list[str]:
@@ -68,6 +72,11 @@ class Measured:
             return False
         mine = {one for one in self.head.passed if plain(one) == name}
         return bool(mine) and not mine <= self.red.passed
+
+    @property
+    def proven(self) -> bool:
+        """Whether any test of the head passes only because of the change."""
+        return self.red is not None and bool(self.head.passed - self.red.passed)
 
     def state(self, node: str) -> str | None:
         """What a test of the base says of the head's source, None when it did not run."""
@@ -112,7 +121,7 @@ def measure(comparison: Comparison) -> Measured:
         seen.base = _whole(base_suite(comparison))
         if not seen.base.ran and not head.ran:
             raise Doubt(f"no test runs on either side{_first(head)}")
-        seen.steady = _again(comparison, seen)
+        _again(comparison, seen)
     return seen
 
 
@@ -147,16 +156,24 @@ def _needs_base(seen: Measured) -> bool:
     return bool(touched) and len(head.passed) < len(head.outcomes)
 
 
-def _again(comparison: Comparison, seen: Measured) -> frozenset[str]:
-    """Tests that failed on the head's source and pass when they are run once more: flaky ones."""
+def _again(comparison: Comparison, seen: Measured) -> None:
+    """Run what failed on the head and had passed on the base once more, on both sides."""
     if seen.base is None:
-        return frozenset()
-    failed = sorted(seen.base.passed & seen.old.having(*BAD))[:AGAIN]
+        return
+    failed = sorted(node for node in seen.base.passed if seen.state(node) in BAD)[:AGAIN]
     if not failed:
-        return frozenset()
-    commit = comparison.head.commit if seen.old is seen.head else with_old_tests(comparison)
-    suite = run(
-        comparison, commit, None, bench=comparison.candidate(comparison.head),
-        only=frozenset(failed), say="failed tests once more",
-    )  # fmt: skip
-    return suite.passed & frozenset(failed)
+        return
+    seen.shaky = failing_on_base(comparison, frozenset(failed))
+    # Each on the tree where it failed: of a changed file the base's version was run.
+    old, own = (
+        frozenset(one for one in failed if (one in seen.old.outcomes) is there) - seen.shaky
+        for there in (True, False)
+    )
+    mixed = comparison.head.commit if seen.old is seen.head else with_old_tests(comparison)
+    for mine, commit in ((old, mixed), (own, comparison.head.commit)):
+        if mine:
+            suite = run(
+                comparison, commit, None, bench=comparison.candidate(comparison.head), only=mine,
+                say="failed tests once more",
+            )  # fmt: skip
+            seen.steady |= suite.passed & mine

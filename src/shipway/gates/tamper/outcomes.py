@@ -28,7 +28,7 @@ def lost(comparison: Comparison, seen: Measured) -> Iterator[Trick]:
     told: set[tuple[str, str]] = set()
     known = comparison.policy.quarantine
     excused = {one.test for one in known if one.expires >= today()}
-    for node in sorted(seen.base.passed - excused):
+    for node in sorted(seen.base.passed - excused - seen.shaky):
         case, heir = seen.pairs.by_id.get(plain(node), (None, None))
         if case is not None and heir is None:
             continue  # deleted: see gone()

@@ -93,7 +93,9 @@ def _new(seen: Measured, case: Case) -> Iterator[Trick]:
     elif states == {"skipped"} and facts.ways_out:
         yield _at(Level.ASK, "test-skips-itself", case, facts.ways_out, "a new test skips itself")
     if _says_nothing(seen, case, facts):
-        yield _at(Level.ASK, "test-says-little", case, [],
+        # Beside tests that do show the change it is one more, and takes nothing away.
+        level = Level.NOTE if seen.proven else Level.ASK
+        yield _at(level, "test-says-little", case, [],
                   "a new test that compares nothing, and passes without the change too")  # fmt: skip
 
 
