@@ -106,6 +106,38 @@ def test_page():
     assert asked(alone) == {"golden-rewritten"}
 
 
+def test_what_fails_on_the_base_as_well_when_run_alike_and_a_new_test_that_says_little_are_routine(
+    compare,
+) -> None:
+    # The base's suite is run without coverage, the head's with it.
+    slow = "import sys\n\n\ndef test_pace():\n    assert 'coverage' not in sys.modules\n"
+    little = NEW_EDGE + "\n\ndef test_it_has_one():\n    assert shop.name()\n"
+    change = {"shop.py": FIXED, "tests/test_shop.py": little}
+    seen = judge(compare(change, base={**SHOP, "tests/test_pace.py": slow}))
+    assert accepted(seen) == {"test-says-little"}
+
+
+def test_of_a_base_only_those_files_are_run_that_can_tell_something(compare) -> None:
+    green = "def test_green():\n    assert 1 + 1 == 2\n"
+    more = """import shop
+
+
+def test_always():
+    assert shop
+
+
+if hasattr(shop, "more"):
+    def test_more():
+        assert shop.more() == 2
+"""
+    old = SHOP["shop.py"] + "\n\ndef more():\n    return 2\n"
+    base = {**SHOP, "shop.py": old, "tests/test_more.py": more, "tests/test_green.py": green}
+    # The source takes a test with it whose file was not touched.
+    seen = judge(compare(GOLD, base=base))
+    assert rejected(seen) == {"test-not-collected"}
+    assert seen.counts["on the base"] == 4 + 2
+
+
 # -- tricks, one by one -----------------------------------------------------------------------
 
 

@@ -307,6 +307,11 @@ def test_suppressions_beside_new_code_are_custom_unless_they_are_sharp(found) ->
     assert found(suppressions, {"shop.py": text}, moved) == set()
     said = SHOP["shop.py"].replace('return "shop"', 'return "# noqa"')
     assert found(suppressions, {"shop.py": said}) == set()
+    # A line such as this stands in many places: what is beside it is new.
+    new = "\n\nclass Shop:\n    @property{}\n    def open(self):\n        return {}\n"
+    base = {**SHOP, "shop.py": SHOP["shop.py"] + new.format("", "True")}
+    text = base["shop.py"] + "\n    @property  # type: ignore\n    def shut(self): ...\n"
+    assert found(suppressions, {"shop.py": text}, base) == set()
 
 
 # -- the sealed report ------------------------------------------------------------------------

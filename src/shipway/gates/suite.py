@@ -7,7 +7,7 @@ import hmac
 import json
 import secrets
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -39,8 +39,8 @@ class Suite:
 
     ``forced`` are tests whose reported outcome is not what their call did; ``deselected`` were
     collected but not run; ``broken`` are files that could not be collected, with the reason;
-    ``hung`` is the test that was running when the run was ended; ``unrun`` were to be run and were
-    not; ``least`` is the coverage in percent that the project's own configuration asks for.
+    ``hung`` is the test that was running when the run was ended; ``collected`` were to be run and
+    ``unrun`` of them were not; ``least`` is the coverage in percent that the project asks for.
     """
 
     outcomes: Mapping[str, str]
@@ -50,6 +50,7 @@ class Suite:
     broken: Mapping[str, str] = field(default_factory=dict)
     passed_over: Mapping[str, str] = field(default_factory=dict)
     lines: Mapping[str, int] = field(default_factory=dict)
+    collected: frozenset[str] = frozenset()
     unrun: frozenset[str] = frozenset()
     whole: bool = True
     exit_code: int | None = None
@@ -135,6 +136,25 @@ def _side(comparison: Comparison, side: Side, *, coverage: bool = False) -> Suit
     return _run(comparison, side, chosen_files(comparison), coverage=coverage)
 
 
+def base_part(comparison: Comparison, is_needed: Callable[[str], bool]) -> Suite:
+    """The base's suite, but only modules with a test for which it matters what it was before.
+
+    Which tests there are is asked without running any; without one that matters that is all.
+    """
+    bench = comparison.candidate(comparison.base)
+    there = run_suite(
+        comparison.fresh(bench, comparison.base.commit), files=chosen_files(comparison),
+        collect=True, say="counting the base's tests",
+    )  # fmt: skip
+    needed = {node for node in there.collected if is_needed(node)} | there.broken.keys()
+    files = {node.split("::", maxsplit=1)[0] for node in needed}
+    if not there.whole or not files:
+        return there
+    if not all((bench.tree / one).is_file() for one in files):
+        return base_suite(comparison)
+    return _run(comparison, comparison.base, tuple(sorted(files)), coverage=False)
+
+
 def _run(
     comparison: Comparison, side: Side, files: tuple[str, ...] | None, *, coverage: bool
 ) -> Suite:
@@ -150,13 +170,14 @@ def run_suite(
     seconds: float | None = None,
     coverage: bool = False,
     stop: int = 0,
+    collect: bool = False,
     say: str = "tests",
 ) -> Suite:
     """Run the suite of a checkout that may be written to; raises Doubt when it cannot be started.
 
     ``files`` and ``only`` (node ids) are None for all; ``stop`` is after how many failures it is
-    enough, 0 for never. A run that is ended before its time is told
-    in the Suite; a report that is not ours is an UnreadableReportError.
+    enough, 0 for never; with ``collect`` tests are found and none is run. A run that is ended before
+    its time is told in the Suite; a report that is not ours is an UnreadableReportError.
     """
     candidate = candidate_environment(bench)
     place = bench.place("suite")
@@ -171,7 +192,8 @@ def run_suite(
     wanted = None if only is None else sorted(only)
     if files is None and wanted is not None:
         files = sorted({node.split("::")[0] for node in wanted})
-    asked = _asked(bench, reports, report, files, wanted, coverage=coverage) | {"stop": stop}
+    asked = _asked(bench, reports, report, files, wanted, coverage=coverage)
+    asked |= {"stop": stop, "words": [*asked["words"], *(["--collect-only"] if collect else [])]}
     command = [str(candidate.python), "-I", str(place / SCRIPT)]
     limits = bench.patience if seconds is None else replace(bench.patience, seconds=seconds)
     bench.say(f"running {say}")
@@ -260,6 +282,7 @@ def read(told: bytes, key: bytes, finished: Finished) -> Suite:
         broken=seen.broken,
         passed_over=seen.passed_over,
         lines=seen.lines,
+        collected=frozenset(seen.selected),
         unrun=frozenset(seen.selected - seen.states.keys()),
         whole=whole,
         exit_code=finished.exit_code,

@@ -8,7 +8,7 @@ from shipway.gates.cases import Pairing, pairing, plain
 from shipway.gates.comparison import Comparison
 from shipway.gates.look import Doubt
 from shipway.gates.roles import Role
-from shipway.gates.suite import ERROR, FAILED, PASSED, Suite, base_suite, head_suite
+from shipway.gates.suite import ERROR, FAILED, PASSED, Suite, base_part, base_suite, head_suite
 from shipway.gates.tamper.trick import Level, Trick
 from shipway.gates.trees import (
     Parts,
@@ -117,9 +117,10 @@ def measure(comparison: Comparison) -> Measured:
         return seen
     if known.testing and known.cause:
         seen.red = new_tests_without_cause(comparison)
-    if _needs_base(seen):
-        seen.base = _whole(base_suite(comparison))
-        if not seen.base.ran and not head.ran:
+    base = _base(comparison, seen)
+    if base is not None:
+        seen.base = _whole(base)
+        if not base.ran and not head.ran:
             raise Doubt(f"no test runs on either side{_first(head)}")
         _again(comparison, seen)
     return seen
@@ -154,6 +155,32 @@ def _needs_base(seen: Measured) -> bool:
         return True
     touched = seen.parts.testing or seen.parts.runner
     return bool(touched) and len(head.passed) < len(head.outcomes)
+
+
+def _base(comparison: Comparison, seen: Measured) -> Suite | None:
+    """The base's suite: whole where something fails, since a test may need those before it.
+
+    Else its changed files, and those with a test that is not simply green on the head. Where all
+    is green only what is missing counts: a source can take tests with it.
+    """
+    old, head, needs = seen.old, seen.head, _needs_base(seen)
+    changed = {one.before for one in seen.parts.tests}
+    failing = {node.split("::", maxsplit=1)[0] for node in old.having(*BAD)} - changed
+    bad = failing or head.having(*BAD) or head.broken or head.forced or not head.ran
+    if needs and (bad or not seen.parts.testing):
+        return base_suite(comparison)
+
+    def is_needed(node: str) -> bool:
+        touched = node.split("::", maxsplit=1)[0] in changed
+        if not needs:
+            return node not in head.outcomes and not touched
+        states = head.outcomes.get(node), old.outcomes.get(node, PASSED)
+        return touched or states != (PASSED, PASSED)
+
+    part = base_part(comparison, is_needed)
+    if not part.whole:
+        return base_suite(comparison) if needs else None
+    return part if needs or part.outcomes else None
 
 
 def _again(comparison: Comparison, seen: Measured) -> None:

@@ -130,15 +130,21 @@ class _Test:
             return self._trick(Level.REJECT, "test-skipped", "the head skips its whole file")
         if self.heir is None and self._went_with_source():
             return None
-        level = Level.ASK if "[" in self.node and state == PASSED else Level.REJECT
+        # Of a test that no function of its changed file stands for, nobody can say what became.
+        made = self.case is None and any(
+            one.before == self._file for one in self.seen.parts.testing
+        )
+        level = Level.ASK if made or ("[" in self.node and state == PASSED) else Level.REJECT
         return self._trick(level, "test-not-collected", "passed on the base, not run on the head")
 
     def _went_with_source(self) -> bool:
-        """A doctest of a changed source, or a test of a file that is gone: no function to follow."""
-        file = self.node.split("::", maxsplit=1)[0]
-        return not (self.comparison.head.bench.tree / self.seen.heir(file)).exists() or any(
-            one.before == file for one in self.seen.parts.source
-        )
+        """A doctest of a changed file, or a test of a file that is gone: no function to follow."""
+        changes = [one for one in self.comparison.changes if one.before == self._file]
+        return any(one.is_gone or one not in self.seen.parts.testing for one in changes)
+
+    @property
+    def _file(self) -> str:
+        return self.node.split("::", maxsplit=1)[0]
 
 
 def gone(comparison: Comparison, seen: Measured) -> Iterator[Trick]:

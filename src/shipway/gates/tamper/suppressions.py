@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
 import tokenize
 from collections import Counter
@@ -75,6 +76,35 @@ def comments(text: bytes) -> list[Comment]:
     return found
 
 
+class _Lines:
+    """The lines of a text without spaces, blank ones and suppressions, each with its neighbours.
+
+    `@property` or `else:` stands in many places: a line is the same with one beside it.
+    """
+
+    def __init__(self, text: bytes) -> None:
+        numbered = enumerate(text.decode("utf-8", "replace").splitlines(), 1)
+        bare = [(number, _bare(line)) for number, line in numbered]
+        self._lines = [(number, line) for number, line in bare if line]
+        self.pairs = {
+            (one[1], other[1]) for one, other in itertools.pairwise(self._lines)
+        }  # fmt: skip
+
+    def around(self, each: Comment) -> set[tuple[str, str]]:
+        """The line of a comment with the one before it, and with the one after it."""
+        at = next((n for n, (number, _) in enumerate(self._lines) if number == each.line), None)
+        if at is None:
+            return set()
+        near = self._lines[max(at - 1, 0) : at + 2]
+        return {(one[1], other[1]) for one, other in itertools.pairwise(near)}
+
+
+def _bare(line: str) -> str:
+    for pattern in KINDS.values():
+        line = pattern.sub("", line)
+    return re.sub(r"\s+", "", line)
+
+
 def suppressions(comparison: Comparison) -> Iterator[Trick]:
     """New suppressions: beside old code they hide something; beside new code most are custom."""
     known = parts(comparison)
@@ -86,24 +116,27 @@ def suppressions(comparison: Comparison) -> Iterator[Trick]:
         had = Counter((each.kind, each.code) for each in comments(base))
         kinds = Counter(each.kind for each in comments(base))
         kept = Counter(each.kind for each in comments(head))
-        before = {re.sub(r"\s+", "", line) for line in base.decode("utf-8", "replace").splitlines()}
+        before, after = _Lines(base), _Lines(head)
         for each in comments(head):
             if had[each.kind, each.code] > 0:
                 had[each.kind, each.code] -= 1
                 continue
             tested = known.roles.of(one.path) in {Role.TEST, Role.SUPPORT}
-            level = _level(each, before, tested=tested, more=kept[each.kind] > kinds[each.kind])
-            said = f"`{each.kind}` was added beside {_beside(each, before)}"
+            stood = bool(each.code) and bool(after.around(each) & before.pairs)
+            level = _level(
+                each, stood=stood, tested=tested, more=kept[each.kind] > kinds[each.kind]
+            )
+            said = f"`{each.kind}` was added beside {_beside(each, stood=stood)}"
             yield Trick(level, "suppression-added", said, one.path, each.line)
 
 
-def _beside(each: Comment, before: set[str]) -> str:
+def _beside(each: Comment, *, stood: bool) -> str:
     if each.whole:
         return "nothing: it holds for the whole file"
-    return "code that stood there without it" if each.code in before else f"`{each.text[:80]}`"
+    return "code that stood there without it" if stood else f"`{each.text[:80]}`"
 
 
-def _level(each: Comment, before: set[str], *, tested: bool, more: bool) -> Level:
+def _level(each: Comment, *, stood: bool, tested: bool, more: bool) -> Level:
     if each.whole:
         return Level.NOTE if tested else Level.ASK
     if tested or not more:
@@ -111,7 +144,7 @@ def _level(each: Comment, before: set[str], *, tested: bool, more: bool) -> Leve
         return Level.NOTE
     if each.kind in SHARP:
         return Level.ASK
-    if each.code and each.code in before:
+    if stood:
         return Level.ASK
     if each.kind == "pragma: no cover" and not UNREACHED.search(each.text):
         return Level.ASK
