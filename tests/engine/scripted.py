@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pydantic import Field
@@ -41,7 +42,15 @@ class WorkResult(Model):
     flag: bool = True
 
 
-WORK = {"work": Contract("work", 1, WorkRequest, WorkResult)}
+class MergeRequest(WorkRequest):
+    repository: str = ""
+    target: str = ""
+
+
+WORK = {
+    "work": Contract("work", 1, WorkRequest, WorkResult),
+    "integrate": Contract("integrate", 1, MergeRequest, WorkResult),
+}
 FAST = RetryPolicy(3, base=0.01, maximum=0.05)
 
 
@@ -57,6 +66,13 @@ def stage(name: str, *needs: str, **options: Any) -> Stage:
         },
         **{"retries": FAST, **options},
     )
+
+
+def merging(name: str, *needs: str, **options: Any) -> Stage:
+    """A stage that integrates into the run's branch, as far as limits are concerned."""
+    made = stage(name, *needs, **options)
+    where = {"repository": InputRef("run", ("repository",)), "target": InputRef("run", ("target",))}
+    return replace(made, capability="integrate", inputs={**made.inputs, **where})
 
 
 def pipeline(*stages: Stage, **options: Any) -> Pipeline:
@@ -134,6 +150,12 @@ class House:
         return engine
 
     def submit(self, plan: Pipeline = SEVEN, values: Mapping[str, Any] | None = None) -> str:
+        ready = self.ready(plan, values)
+        self.commands.start(ready)
+        return ready.run
+
+    def ready(self, plan: Pipeline = SEVEN, values: Mapping[str, Any] | None = None) -> Ready:
+        """A run that only needs to be started."""
         requirement = self.artifacts.put(b"do it", "requirement.md", "text/markdown")
         given = {
             "requirement": requirement.model_dump(mode="json"),
@@ -143,9 +165,7 @@ class House:
             "answers": {},
             **(values or {}),
         }
-        ready = Ready(run_id(time.time()), new(), "do it", plan, given)
-        self.commands.start(ready)
-        return ready.run
+        return Ready(run_id(time.time()), new(), "do it", plan, given)
 
     def until(self, run: str, *statuses: RunStatus, within: float = 10.0) -> RunDetail:
         """The run once it has one of the statuses (any final one if none is named)."""

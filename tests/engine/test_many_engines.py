@@ -244,3 +244,24 @@ def test_a_server_that_refuses_for_a_while_costs_time_and_nothing_else(home: Pat
             finish(house, [engine], runs, chance)
         assert_one_history(house, runs)
         house.close()
+
+
+def test_runs_that_are_handed_in_at_the_same_moment_share_the_room(
+    shipway_postgres_url: str, home: Path
+) -> None:
+    url, most = Secret(shipway_postgres_url), 3
+    house = House(load_settings(home=home, database_url=url, max_runs=most))
+    ready, together = [house.ready() for _ in range(12)], threading.Barrier(12)
+
+    def start(one: Ready) -> None:
+        together.wait(10)
+        house.commands.start(one)
+
+    threads = [threading.Thread(target=start, args=(one,)) for one in ready]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    statuses = Counter(house.queries.status(one.run) for one in ready)
+    assert statuses == {RunStatus.RUNNING: most, RunStatus.QUEUED: 12 - most}
+    house.close()

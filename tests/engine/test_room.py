@@ -47,7 +47,7 @@ class Hall:
         self.inside[one.run] = one
         await done.wait()
         del self.inside[one.run]
-        self.room.leave(lanes)
+        self.room.leave(one, lanes)
 
 
 async def _turns(count: int = 3) -> None:
@@ -115,7 +115,7 @@ def test_whoever_is_called_off_while_waiting_takes_no_room(let_in: bool) -> None
         waiting = asyncio.create_task(hall.work(task("b", "work"), done))
         await _turns()
         if let_in:
-            hall.room.leave(hall.room.lanes(task("a", "work")))
+            hall.room.leave(task("a", "work"), hall.room.lanes(task("a", "work")))
         waiting.cancel()
         await asyncio.wait([waiting])
         assert waiting.cancelled()

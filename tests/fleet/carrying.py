@@ -68,6 +68,12 @@ class Teller:
             told.recv(1)
 
 
+class Merger(Teller):
+    """The same for a capability that has a lane for each branch."""
+
+    capability = "integrate"
+
+
 def engine(settings: Settings) -> Part:
     database, bus = connect(settings)
     enter(database, settings.home)
@@ -91,8 +97,9 @@ def worker(settings: Settings, limit: int, pause: float, ledger: str) -> Part:
     database, bus = connect(settings)
     enter(database, settings.home)
     artifacts = ArtifactStore(Places(settings.home).artifacts)
-    registry = Registry([Teller(pause, ledger)])
-    made = Worker(settings, database, registry, artifacts, {"work": limit}, WORK, bus)
+    registry = Registry([Teller(pause, ledger), Merger(pause, ledger)])
+    serves = dict.fromkeys(WORK, limit)
+    made = Worker(settings, database, registry, artifacts, serves, WORK, bus)
     lost = threading.Thread(target=lambda: (made.lost.wait(), os._exit(75)), daemon=True)
 
     def start() -> None:

@@ -22,6 +22,7 @@ from shipway.config import load_settings
 from shipway.contracts.views import RunDetail
 from shipway.domain.pipeline import Pipeline
 from shipway.domain.states import RunStatus
+from shipway.engine.admission import limits_of
 from shipway.engine.commands import Commands
 from shipway.engine.dispatch.fleet.home import enter
 from shipway.engine.ids import run_id
@@ -114,6 +115,7 @@ class Crew:
             Intake(home, self.artifacts),
             lambda: None,
             contracts=WORK,
+            limits=limits_of(self.settings),
             place=placing.orders,
         )
         self.ledger_path = sockets / "ledger"
@@ -155,6 +157,10 @@ class Crew:
             "SHIPWAY_WORKER_LEASE_S": str(self.settings.worker_lease_s),
             "SHIPWAY_WORKER_GRACE_S": str(self.settings.worker_grace_s),
             "SHIPWAY_NO_WORKER_S": str(self.settings.no_worker_s),
+            "SHIPWAY_CAPABILITY_LIMITS": self.settings.capability_limits,
+            "SHIPWAY_CAPABILITY_RATES": self.settings.capability_rates,
+            "SHIPWAY_MAX_RUNS": str(self.settings.max_runs),
+            "SHIPWAY_MAX_RUNS_PER_REPOSITORY": str(self.settings.max_runs_per_repository),
             **self._redis(),
             "PYTHONPATH": os.pathsep.join([str(HERE), str(engine), str(HERE.parents[1] / "src")]),
         }
@@ -173,13 +179,13 @@ class Crew:
             assert time.monotonic() < give_up, self.logs()
             time.sleep(0.02)
 
-    def submit(self, plan: Pipeline = SEVEN) -> str:
+    def submit(self, plan: Pipeline = SEVEN, repository: str = "somewhere") -> str:
         requirement = self.artifacts.put(b"do it", "requirement.md", "text/markdown")
         values = {
             "requirement": requirement.model_dump(mode="json"),
             "kind": "change",
             "target": "main",
-            "repository": "somewhere",
+            "repository": repository,
             "answers": {},
         }
         ready = Ready(run_id(time.time()), new(), "do it", plan, values)
@@ -198,6 +204,12 @@ class Crew:
 
         self.eventually(there, within)
         return found[0]
+
+    def inside(self) -> int:
+        """How many attempts are in a lane of which only so many may be at once."""
+        with self.database.reading() as connection:
+            count: int = connection.execute("SELECT count(*) FROM lanes").fetchone()[0]
+        return count
 
     def eventually(self, happened: Callable[[], bool], within: float = 30.0) -> None:
         give_up = time.monotonic() + within

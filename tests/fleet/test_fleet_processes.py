@@ -6,7 +6,7 @@ import signal
 import time
 
 from crew import LEASE, Crew
-from scripted import pipeline, stage
+from scripted import merging, pipeline, stage
 
 from shipway.domain.states import RunStatus, StageStatus
 
@@ -38,7 +38,7 @@ def test_an_engine_killed_at_once_is_not_missed_where_another_lives(crew: Crew) 
 def test_what_a_killed_worker_had_in_hand_is_taken_over_within_the_lease(crew: Crew) -> None:
     engine, dying = crew.engine(), crew.worker(pause=60)
     crew.ready(engine, dying)
-    run = crew.submit(pipeline(stage("plan"), stage("deploy", "plan")))
+    run = crew.submit(pipeline(merging("plan"), stage("deploy", "plan")))
     crew.eventually(lambda: bool(crew.ledger.of("begin", run)))
     crew.ready(crew.worker())
     dying.send_signal(signal.SIGKILL)
@@ -97,12 +97,14 @@ def test_a_worker_that_is_asked_to_stop_hands_back_what_it_cannot_finish(crew: C
 
 def test_a_cancelled_run_stops_its_work_on_another_machine_at_once(crew: Crew) -> None:
     crew.ready(crew.engine(), crew.worker(pause=60))
-    run = crew.submit(pipeline(stage("deploy")))
+    run = crew.submit(pipeline(merging("deploy")))
     crew.eventually(lambda: bool(crew.ledger.of("begin", run)))
+    assert crew.inside() == 1
     crew.commands.cancel(run, by="ada", reason="enough")
     assert crew.until(run).summary.status is RunStatus.CANCELLED
     crew.eventually(
         lambda: all(each.busy == 0 for view in crew.roll.workers() for each in view.serves),
         within=10,
     )
+    crew.eventually(lambda: crew.inside() == 0)
     assert crew.ledger.of("effect") == []

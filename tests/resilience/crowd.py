@@ -10,10 +10,10 @@ import time
 from redis import asyncio as aioredis
 
 from shipway.bus.shared import SharedState
+from shipway.domain.limits import Rate
 from shipway.errors import CircuitOpenError
 from shipway.resilience.breaker import Breaker, BreakerPolicy
 from shipway.resilience.limiter import Limiter
-from shipway.resilience.shared import Rate
 
 
 class Patient:

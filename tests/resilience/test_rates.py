@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shipway.domain.limits import Rate
 from shipway.errors import OverloadError, RateLimitError
 from shipway.resilience.adaptive import AdaptiveLimit, AdaptivePolicy
 from shipway.resilience.limiter import Limiter, LocalRates
-from shipway.resilience.shared import Rate
 
 
 class Clock:

@@ -15,10 +15,10 @@ import redis
 
 from shipway.bus.redis import RedisBus
 from shipway.bus.shared import SharedState
+from shipway.domain.limits import Rate
 from shipway.errors import CircuitOpenError, NetworkError
 from shipway.resilience.breaker import Breaker, BreakerPolicy, State
 from shipway.resilience.limiter import Limiter
-from shipway.resilience.shared import Rate
 
 HERE = Path(__file__).parent
 ONE = BreakerPolicy(window=1, minimum=1, open_s=60, lease_s=30)
@@ -102,6 +102,19 @@ def test_a_failed_probe_opens_it_again_for_all(redis_url):
         assert again.state == "open"
         assert 19 < again.wait <= 20
         assert (await state.trip("db", "late", 99)).wait <= 20
+
+    with_redis(redis_url, work)
+
+
+def test_who_only_looks_at_a_rate_takes_nothing_and_learns_when_to_come_back(redis_url):
+    async def work(state):
+        rate = Rate(2, 60.0)
+        assert (await state.peek("implement", rate, 1)).remaining == 1
+        answers = [await state.take("implement", rate, 1) for _ in range(2)]
+        assert [one.allowed for one in answers] == [True, True]
+        seen = [await state.peek("implement", rate, 1) for _ in range(2)]
+        assert [one.allowed for one in seen] == [False, False]
+        assert 25 < seen[0].retry_after <= 30
 
     with_redis(redis_url, work)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol, cast
 
-from shipway.resilience.shared import Rate, Seen, Taken
+from shipway.domain.limits import Rate
+from shipway.resilience.shared import Seen, Taken
 
 #: What nobody looked at for so long is forgotten.
 KEEP_S = 3600.0
@@ -58,7 +59,9 @@ local wait = new - whole - now
 if wait > 0 then
   return {0, math.floor((whole - (tat - now)) / interval), math.ceil(wait), math.ceil(tat - now)}
 end
-redis.call('SET', KEYS[1], string.format('%.0f', new), 'PX', math.ceil((new - now) / 1000) + 1)
+if ARGV[4] == 'take' then
+  redis.call('SET', KEYS[1], string.format('%.0f', new), 'PX', math.ceil((new - now) / 1000) + 1)
+end
 return {1, math.floor((whole - (new - now)) / interval), 0, math.ceil(new - now)}
 """
 
@@ -90,10 +93,16 @@ class SharedState:
     async def free(self, name: str, token: str) -> Seen:
         return await self._breaker(name, "free", token)
 
+    async def peek(self, key: str, rate: Rate, cost: int) -> Taken:
+        return await self._rate("peek", key, rate, cost)
+
     async def take(self, key: str, rate: Rate, cost: int) -> Taken:
-        interval, whole = _micro(rate.interval), _micro(rate.per)
+        return await self._rate("take", key, rate, cost)
+
+    async def _rate(self, op: str, key: str, rate: Rate, cost: int) -> Taken:
+        interval, whole = _micro(rate.interval), _micro(rate.seconds)
         allowed, left, wait, reset = await self._scripts.evaluate(
-            _RATE, [f"rate:{key}"], interval, whole, cost
+            _RATE, [f"rate:{key}"], interval, whole, cost, op
         )
         return Taken(bool(allowed), max(0, left), wait / 1e6, reset / 1e6)
 

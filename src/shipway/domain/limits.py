@@ -24,6 +24,10 @@ class Rate:
     count: int
     seconds: float
 
+    @property
+    def interval(self) -> float:
+        return self.seconds / self.count
+
     def __str__(self) -> str:
         unit = next(name for name, seconds in _PER.items() if seconds == self.seconds)
         return f"{self.count}/{unit}"

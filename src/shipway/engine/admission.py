@@ -42,6 +42,7 @@ class Admission:
 
     def hold(self, connection: Connection, submission: Mapping[str, Any], now: float) -> str | None:
         """Why a new run cannot begin yet; None if it can. Raises OverloadError if the queue is full."""
+        waiting.alone(connection)
         working, queued = waiting.counts(connection)
         reason = None
         if queued:
@@ -56,6 +57,14 @@ class Admission:
         if reason is not None and queued >= self._limits.queue:
             raise self._full(connection, queued, now)
         return reason
+
+    def may(self, connection: Connection, run: str) -> bool:
+        """Whether a run that was found to have room still has it, and nobody takes it until the commit.
+
+        Runs that begin in one commit are counted together: each is among those that ``next`` names.
+        """
+        waiting.alone(connection)
+        return run in self.next(connection)[0]
 
     def next(self, connection: Connection) -> tuple[list[str], bool]:
         """The runs that may begin now, and whether others still have to wait.

@@ -8,6 +8,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import structlog
@@ -154,8 +155,12 @@ class Writer:
         """Let runs begin that wait for it, as there is room; whether others have to wait; on the loop."""
         runs, others = self.run(self._admission.next)
         for run in runs:
-            self.tell(run, e.Admit())
+            self._put(_Asked(run, e.Admit(), once=partial(self._may_begin, run)))
         return bool(others)
+
+    def _may_begin(self, run: str, connection: Connection) -> bool:
+        """Other engines look for room as well: it is looked at again in the commit that uses it."""
+        return self._admission.may(connection, run)
 
     def run(self, work: Callable[[Connection], Any]) -> Any:
         """Do other work on the writing connection, on the loop, in a transaction of its own."""

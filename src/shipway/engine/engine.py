@@ -31,6 +31,7 @@ from shipway.engine.codec import decode, encode
 from shipway.engine.commands import COMMANDS
 from shipway.engine.desks import Desks
 from shipway.engine.dispatch.local import LocalDispatch
+from shipway.engine.dispatch.room import Room
 from shipway.engine.housekeeping import Housekeeping, Swept
 from shipway.engine.owner import Ownership
 from shipway.engine.places import Places
@@ -89,8 +90,7 @@ class Engine:
                 registry,
                 self._desks,
                 self.writer.tell,
-                limits,
-                self._at_once,
+                Room(limits, self._at_once, time.monotonic),
                 contracts,
                 distrust=self.writer.distrust,
             )
@@ -243,7 +243,7 @@ class Engine:
     def _admit(self) -> None:
         """A run ended or rests: another one may begin."""
         self._admitting = False
-        if not self.writer.handing_out:
+        if self._dispatch.closed:
             return
         self._some_queued = self.writer.admit()
         if self._some_queued and self._look_for_room is None:
@@ -348,12 +348,16 @@ class Engine:
         status = decision.state.status
         if status is RunStatus.QUEUED:
             self._some_queued = True
-        elif status is not RunStatus.RUNNING and self._some_queued and not self._admitting:
+        elif status is not RunStatus.RUNNING and self._may_wait() and not self._admitting:
             self._admitting = True
             self._loop.call_soon(self._admit)
         at_rest = (e.RunEnded, e.RunRested)
         if self._rested and any(isinstance(event, at_rest) for event in decision.events):
             self._chore(asyncio.to_thread(self._rested, run), "report")
+
+    def _may_wait(self) -> bool:
+        """Whether some run may wait to begin; in a fleet another engine may have held it."""
+        return self._some_queued or self._fleet is not None
 
     # What agents say they do
 

@@ -23,7 +23,7 @@ from shipway.engine.dispatch.fleet.member import Member, Pace
 from shipway.engine.dispatch.fleet.queue import Consumer, Placing, queue_name
 from shipway.engine.writing import Place
 from shipway.errors import ContractError, CorruptRunError, NotFoundError, ShipwayError
-from shipway.store import fleet
+from shipway.store import fleet, lanes
 from shipway.store.database import Connection, Database
 from shipway.store.fleet import Key, WorkerRow
 from shipway.store.ledger import OrderRow
@@ -229,6 +229,7 @@ class Fleet:
             for worker in fleet.lost(connection, self._pace.lease):
                 self._log.warning("worker.lost", worker=worker)
         fenced = fleet.fence(connection)
+        lanes.leave(connection, [key for _, key in fenced])
         fleet.say_lost(connection, [(key, reports.lost(key, _DIED)) for _, key in fenced])
         for worker, key in fenced:
             self._log.warning("attempt.taken_over", worker=worker, run=key.run, stage=key.stage)

@@ -8,15 +8,16 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from shipway.domain.limits import Rate
 from shipway.errors import NetworkError, RateLimitError
-from shipway.resilience.shared import Rate, Rates, Taken
+from shipway.resilience.shared import Rates, Taken
 
 _MOST_KEYS = 100_000
 
 
 def gcra(tat: float, now: float, rate: Rate, cost: int = 1) -> tuple[float, Taken]:
     """The new timestamp of a key, and whether ``cost`` is allowed now (else nothing changes)."""
-    interval, whole = rate.interval, rate.per
+    interval, whole = rate.interval, rate.seconds
     tat = max(tat, now)
     new = tat + interval * cost
     wait = new - whole - now
@@ -26,7 +27,7 @@ def gcra(tat: float, now: float, rate: Rate, cost: int = 1) -> tuple[float, Take
 
 
 def _left(tat: float, now: float, rate: Rate) -> int:
-    return max(0, math.floor((rate.per - (tat - now)) / rate.interval + 1e-9))
+    return max(0, math.floor((rate.seconds - (tat - now)) / rate.interval + 1e-9))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ class Limiter:
         taken = await self.take(key, cost)
         if not taken.allowed:
             raise RateLimitError(
-                f"more than {self.rate.burst} in {self.rate.per:g} s",
+                f"more than {self.rate.count} in {self.rate.seconds:g} s",
                 hint=f"try again in {math.ceil(taken.retry_after)} s",
                 details={"limit": self.name},
                 retry_after=taken.retry_after,
@@ -113,7 +114,7 @@ class Limiter:
     def headers(self, taken: Taken) -> dict[str, str]:
         """The fields RateLimit-Policy and RateLimit, and Retry-After when it was refused."""
         fields = {
-            "RateLimit-Policy": f'"{self.name}";q={self.rate.burst};w={math.ceil(self.rate.per)}',
+            "RateLimit-Policy": f'"{self.name}";q={self.rate.count};w={math.ceil(self.rate.seconds)}',
             "RateLimit": f'"{self.name}";r={taken.remaining};t={math.ceil(taken.reset)}',
         }
         if not taken.allowed:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
+from shipway.domain.limits import Rate
+
 
 class Seen(NamedTuple):
     """A breaker as its peers know it; ``wait`` is how long it is open or its probe is leased."""
@@ -35,18 +37,6 @@ class Breakers(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Rate:
-    """``burst`` at once, then one more each ``per / burst`` seconds."""
-
-    burst: int
-    per: float
-
-    @property
-    def interval(self) -> float:
-        return self.per / self.burst
-
-
-@dataclass(frozen=True, slots=True)
 class Taken:
     """``retry_after`` is 0 when allowed; ``reset`` is when all of it is there again."""
 
@@ -57,4 +47,8 @@ class Taken:
 
 
 class Rates(Protocol):
+    async def peek(self, key: str, rate: Rate, cost: int) -> Taken:
+        """Whether a take would be allowed now; nothing changes."""
+        ...
+
     async def take(self, key: str, rate: Rate, cost: int) -> Taken: ...

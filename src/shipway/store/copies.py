@@ -25,7 +25,7 @@ from shipway.store.schema import metadata
 
 FORMAT = 1
 _CHUNK = 1000
-_MADE_ANEW = {"compatibility", "workers", "claims", "reports", "fleet_homes"}
+_MADE_ANEW = {"compatibility", "workers", "claims", "lanes", "paces", "reports", "fleet_homes"}
 
 
 @dataclass(frozen=True, slots=True)

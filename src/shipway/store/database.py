@@ -80,6 +80,10 @@ class Connection(Protocol):
         """
         ...
 
+    def take_turns(self, what: int) -> None:
+        """Wait until nobody else is past this point with the same number; until the commit."""
+        ...
+
     def next_run_number(self) -> int:
         """A number that no run has or had."""
         ...

@@ -195,6 +195,9 @@ class PostgresConnection:
         )
         return {row[0]: row[1] for row in rows}
 
+    def take_turns(self, what: int) -> None:
+        self.execute("SELECT pg_advisory_xact_lock(?)", (what,))
+
     def next_run_number(self) -> int:
         row = self.execute("SELECT nextval('run_numbers')").fetchone()
         assert row is not None  # noqa: S101 - a sequence always answers

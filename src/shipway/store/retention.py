@@ -26,6 +26,8 @@ RULES: dict[str, str] = {
     "compatibility": "one row",
     "workers": "some time after they ended: whoever takes over forgets them",
     "claims": "with their run, or once what was reported of them is taken in",
+    "lanes": "with their claim, or once the attempt is over",
+    "paces": "one row for each capability with a rate",
     "reports": "until an engine has taken them in, or with their run",
     "fleet_homes": "one row",
     "answers": "for a day, by whoever keeps the next one",

@@ -7,6 +7,7 @@ from sqlalchemy import (
     Column,
     Float,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -226,6 +227,31 @@ claims = Table(
     Column("asked", Text),
     PrimaryKeyConstraint("run", "stage", "attempt"),
     Index("claims_of_worker", "worker"),
+)
+
+# An attempt that is inside a lane, of which only so many are at a time; it goes with its claim.
+lanes = Table(
+    "lanes",
+    metadata,
+    Column("run", Text, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("lane", Text, nullable=False),
+    PrimaryKeyConstraint("run", "stage", "attempt", "lane"),
+    ForeignKeyConstraint(
+        ["run", "stage", "attempt"],
+        ["claims.run", "claims.stage", "claims.attempt"],
+        ondelete="CASCADE",
+    ),
+    Index("lanes_by_name", "lane"),
+)
+
+# When the next attempt of a capability with a rate would begin if all came evenly.
+paces = Table(
+    "paces",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("next", Float, nullable=False),
 )
 
 # What workers said of their attempts, until an engine has taken it in.

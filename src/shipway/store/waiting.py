@@ -5,6 +5,13 @@ from __future__ import annotations
 from shipway.store.database import Connection
 
 _RECENT = 10
+#: The turn of those who let runs begin.
+BEGINNING = 0x51_0004
+
+
+def alone(connection: Connection) -> None:
+    """Wait until nobody else decides which runs begin: what is counted then holds until the commit."""
+    connection.take_turns(BEGINNING)
 
 
 def counts(connection: Connection) -> tuple[int, int]:

@@ -18,14 +18,13 @@ from shipway.agents.agent import Agent, Asks, Desk, Failed
 from shipway.agents.registry import Registry
 from shipway.contracts.envelope import Question, Task, report_of
 from shipway.contracts.registry import CONTRACTS, Contract
-from shipway.domain.limits import Limits
 from shipway.domain.run import AskState
 from shipway.domain.run import events as e
 from shipway.engine.check import check_request, check_result
 from shipway.engine.codec import encode
 from shipway.engine.desks import Desks
 from shipway.engine.dispatch.announcing import Announcer
-from shipway.engine.dispatch.room import Lane, Room
+from shipway.engine.dispatch.room import Entrance, Lane
 from shipway.errors import AgentCrashedError, CorruptRunError, ShipwayError
 from shipway.store.ledger import OrderRow
 from shipway.telemetry.logs import bound
@@ -55,8 +54,7 @@ class LocalDispatch:
         registry: Registry,
         desks: Desks,
         tell: Tell,
-        limits: Limits,
-        at_once: Callable[[], int],
+        room: Entrance,
         contracts: Mapping[str, Contract] = CONTRACTS,
         *,
         distrust: Callable[[str, CorruptRunError], None],
@@ -66,7 +64,7 @@ class LocalDispatch:
         self._registry = registry
         self._desks = desks
         self._tell = tell
-        self._room = Room(limits, at_once, time.monotonic)
+        self._room = room
         self._attempts: dict[tuple[str, str, int], _Attempt] = {}
         self._pool = ThreadPoolExecutor(max_workers=64, thread_name_prefix="agent")
         self._announcer = Announcer(ANNOUNCE_AFTER, self._is_in_hand, self._announce)
@@ -145,7 +143,7 @@ class LocalDispatch:
             self._announcer.began(order)
             given = await self._outcome(task, cancel, began)
         finally:
-            self._room.leave(lanes)
+            self._room.leave(task, lanes)
         if time.time() - began > ANNOUNCE_AFTER:  # long enough for people to have seen it running
             self._note(task, given, time.time() - began)
         self._tell(order.run, given, encode({"status": given.status, "error": given.error}))

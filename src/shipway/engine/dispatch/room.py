@@ -6,10 +6,11 @@ import asyncio
 import heapq
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from shipway.contracts.envelope import Task
 from shipway.domain.limits import Limits
+from shipway.resilience.limiter import gcra
 
 #: An order whose process died so often works alone with others of its kind, so that what is
 #: poison cannot take the innocent with it.
@@ -37,6 +38,18 @@ class _Waiting:
     let_in: asyncio.Future[None] = field(compare=False)
 
 
+class Entrance(Protocol):
+    """Where orders wait until they may be begun; who was let in leaves when its work is really over."""
+
+    def lanes(self, task: Task) -> tuple[Lane, ...]: ...
+
+    async def enter(
+        self, task: Task, lanes: tuple[Lane, ...], held: Callable[[str], None]
+    ) -> None: ...
+
+    def leave(self, task: Task, lanes: tuple[Lane, ...]) -> None: ...
+
+
 class Room:
     """Lives on one event loop, in memory only: after a restart the orders of the database come anew.
 
@@ -59,15 +72,7 @@ class Room:
 
     def lanes(self, task: Task) -> tuple[Lane, ...]:
         """What a task needs room in."""
-        capability = task.capability
-        own = self._limits.capabilities.get(capability)
-        many = self._most(own)
-        working = Lane(
-            capability, own, f"waits for room: {many} {capability} attempts work at once"
-        )
-        if capability != "integrate" and task.suspicions < SUSPECT_AFTER:
-            return (working,)
-        return (working, *_special(task))
+        return lanes_of(self._limits, task, self._most(None))
 
     async def enter(self, task: Task, lanes: tuple[Lane, ...], held: Callable[[str], None]) -> None:
         """Wait until there is room in every lane; ``held`` hears why if there is none now."""
@@ -83,10 +88,10 @@ class Room:
             await let_in
         except asyncio.CancelledError:
             if let_in.done() and not let_in.cancelled():
-                self.leave(lanes)  # it was let in and called off in the same moment
+                self.leave(task, lanes)  # it was let in and called off in the same moment
             raise
 
-    def leave(self, lanes: tuple[Lane, ...]) -> None:
+    def leave(self, _task: Task, lanes: tuple[Lane, ...]) -> None:
         """Make room, and let in who waits for it."""
         for lane in lanes:
             self._inside[lane.name] -= 1
@@ -98,8 +103,7 @@ class Room:
             self._inside[lane.name] = self._inside.get(lane.name, 0) + 1
         rate = self._limits.rates.get(capability)
         if rate is not None:
-            step = rate.seconds / rate.count
-            self._next[capability] = max(self._earliest(capability), self._clock()) + step
+            self._next[capability], _ = gcra(self._earliest(capability), self._clock(), rate)
 
     def _blocked(self, capability: str, lanes: tuple[Lane, ...]) -> Lane | None:
         """The first lane that is full for it; a rate that is used up is one, too."""
@@ -125,8 +129,7 @@ class Room:
     def _wait(self, capability: str) -> float:
         """Seconds until the rate lets another one begin."""
         rate = self._limits.rates[capability]
-        burst = rate.seconds - rate.seconds / rate.count
-        return self._earliest(capability) - burst - self._clock()
+        return gcra(self._earliest(capability), self._clock(), rate)[1].retry_after
 
     def _stand(self, lane: Lane, waiting: _Waiting) -> None:
         heapq.heappush(self._lines.setdefault(lane.name, []), waiting)
@@ -163,7 +166,23 @@ class Room:
         self._lines.pop(name, None)
 
 
-def _special(task: Task) -> list[Lane]:
+def lanes_of(
+    limits: Limits, task: Task, at_once: int = 1, own: str = "suspect"
+) -> tuple[Lane, ...]:
+    """What a task needs room in: its capability's, and those of branches and suspects.
+
+    ``at_once`` holds for capabilities without a number of their own.
+    """
+    capability = task.capability
+    limit = limits.capabilities.get(capability)
+    many = at_once if limit is None else limit
+    working = Lane(capability, limit, f"waits for room: {many} {capability} attempts work at once")
+    if capability != "integrate" and task.suspicions < SUSPECT_AFTER:
+        return (working,)
+    return (working, *_special(task, own))
+
+
+def _special(task: Task, own: str) -> list[Lane]:
     lanes = []
     if task.capability == "integrate":
         where = (str(task.request.get("repository")), str(task.request.get("target")))
@@ -172,5 +191,5 @@ def _special(task: Task) -> list[Lane]:
         )
     if task.suspicions >= SUSPECT_AFTER:
         why = "waits its turn: its process died before, so it works alone"
-        lanes.append(Lane("suspect", 1, why))
+        lanes.append(Lane(own, 1, why))
     return lanes

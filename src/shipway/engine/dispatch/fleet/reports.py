@@ -11,9 +11,9 @@ from shipway.engine.codec import decode, encode
 from shipway.errors import ContractError
 from shipway.store.fleet import Key
 
-_KINDS = {kind.__name__: kind for kind in (e.Started, e.Completed, e.Interrupted)}
+_KINDS = {kind.__name__: kind for kind in (e.Started, e.Held, e.Completed, e.Interrupted)}
 _CORRUPT = "Corrupt"
-Word = e.Started | e.Completed | e.Interrupted
+Word = e.Started | e.Held | e.Completed | e.Interrupted
 
 
 @dataclass(frozen=True, slots=True)

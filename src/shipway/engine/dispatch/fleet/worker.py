@@ -15,6 +15,7 @@ import structlog
 from shipway.agents.agent import Artifacts
 from shipway.agents.registry import Registry
 from shipway.bus.link import Link
+from shipway.bus.shared import SharedState
 from shipway.config import Settings
 from shipway.contracts.envelope import Task
 from shipway.contracts.registry import CONTRACTS, Contract
@@ -22,6 +23,7 @@ from shipway.domain.run import events as e
 from shipway.engine.admission import limits_of
 from shipway.engine.budgets import Budgets
 from shipway.engine.desks import Desks
+from shipway.engine.dispatch.fleet.gate import Gate
 from shipway.engine.dispatch.fleet.member import Member, Pace
 from shipway.engine.dispatch.fleet.queue import WAITS, Consumer, queue_name
 from shipway.engine.dispatch.fleet.reports import Word, corrupt, pack
@@ -30,6 +32,7 @@ from shipway.errors import ConflictError, CorruptRunError, ShipwayError
 from shipway.store import fleet, ledger
 from shipway.store.database import Database
 from shipway.store.fleet import Key
+from shipway.store.lanes import ROOM
 from shipway.store.ledger import OrderRow
 
 #: An order that was taken so often without any word of it kills whoever takes it.
@@ -81,13 +84,14 @@ class Worker:
         self.serves = list(capabilities)
         budgets = Budgets(database, settings.run_budget)
         desks = Desks(settings, artifacts, self._note, budgets, self._confirm)
-        everything = sum(capabilities.values())
+        rates = None if link is None else SharedState(link)
+        member = self.member
+        self._gate = Gate(limits_of(settings), member.id, member.ask, member.insist, rates)
         self._dispatch = LocalDispatch(
             registry,
             desks,
             self._tell,
-            limits_of(settings),
-            lambda: everything,
+            self._gate,
             contracts,
             distrust=self._distrust,
         )
@@ -174,6 +178,7 @@ class Worker:
             await asyncio.wait(ending, timeout=_GIVES_BACK_WITHIN)
         await self.member.leave("it was stopped")
         await self._dispatch.close()
+        self._gate.close()
         for chore in self._chores:
             chore.cancel()
         if self._chores:
@@ -254,7 +259,7 @@ class Worker:
             self._room[held.capability].set()
 
     async def _report(self, key: Key, given: Word, outcome: bytes | None) -> None:
-        data, last = pack(given, outcome), not isinstance(given, e.Started)
+        data, last = pack(given, outcome), not isinstance(given, e.Started | e.Held)
         ours = await self.member.insist(
             lambda connection: fleet.report(connection, self.member.id, key, data, last=last)
         )
@@ -266,7 +271,7 @@ class Worker:
 
     def _tell(self, run: str, given: e.Input, outcome: bytes | None) -> None:
         """What the dispatch says of an attempt; from any thread."""
-        assert isinstance(given, e.Started | e.Completed | e.Interrupted)  # noqa: S101
+        assert isinstance(given, Word)  # noqa: S101
         key = Key(run, given.stage, given.attempt, given.token)
         self._loop.call_soon_threadsafe(self._put, key, given, outcome)
 
@@ -274,7 +279,7 @@ class Worker:
         held = self._held.get(key)
         if held is None or held.done.done():
             return
-        if isinstance(given, e.Started):
+        if isinstance(given, e.Started | e.Held):
             self._chore(self._report(key, given, None), "announce")
         else:
             held.done.set_result((given, outcome))
@@ -299,8 +304,11 @@ class Worker:
     def _hear(self, what: str) -> None:
         if what.startswith(WAITS):
             self._consumer.nudge(what.removeprefix(WAITS))
+        elif what in {"", ROOM}:
+            self._gate.look()
 
     def _look_soon(self) -> None:
+        self._gate.look()
         if self._held:
             self._chore(self._look(), "look")
         if self.member.draining:
