@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from shipway.agents.registry import Registry as AgentRegistry
 from shipway.bus.link import Link
-from shipway.bus.wiring import link, wire
+from shipway.bus.wiring import link, sharing, wire
 from shipway.config import Settings
 from shipway.config import prepare as prepare_directories
 from shipway.config.reload import Live
@@ -42,6 +42,7 @@ from shipway.health.ground import Check, CheckResult, doctor_checks
 from shipway.health.registry import Registry
 from shipway.lifecycle import Lifecycle, Part
 from shipway.release.releases import Releases
+from shipway.resilience.ports import share
 from shipway.store import figures
 from shipway.store.artifacts import ArtifactStore
 from shipway.store.database import Database
@@ -157,6 +158,7 @@ def connect(settings: Settings) -> tuple[Database, Link | None]:
     found, bus = prepare(Places(settings.home).database, settings), link(settings)
     if bus is not None:
         found.bell.wire = wire(bus)
+        bus.ending = share(sharing(bus))
     return found, bus
 
 

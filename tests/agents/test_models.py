@@ -21,7 +21,8 @@ from shipway.contracts.implement import ImplementRequest
 from shipway.contracts.plan import ChangeSource
 from shipway.engine.budgets import Budgets
 from shipway.engine.places import Places
-from shipway.errors import AgentProtocolError, BudgetError, ConfigurationError
+from shipway.errors import AgentProtocolError, BudgetError, CircuitOpenError, ConfigurationError
+from shipway.resilience.ports import standing
 from shipway.secrets import Secret
 from shipway.store import ledger
 from shipway.store.ledger import RunRow
@@ -38,6 +39,12 @@ EDIT = (
 RUN = "run-7"
 #: What the scripted model costs: a dollar for a million tokens, so that a token is a millionth.
 PRICES = {"model_price_in": 1.0, "model_price_out": 1.0}
+
+
+@pytest.fixture(autouse=True)
+def _anew():
+    """What one test's server did wrong is not held against the next one's."""
+    standing.cache_clear()
 
 
 @pytest.fixture
@@ -77,7 +84,7 @@ class Bench:
         desk = self._make_desk("implement", request, **given)
         self.budget = Budgets(self._database, dollars).of(desk.task)
         desk = self._make_desk("implement", request, **given, budget=self.budget)
-        self.hub = Hub.create(desk.hub)
+        self.hub = Hub(desk.hub) if desk.hub.exists() else Hub.create(desk.hub)
         self.hub.seed(self.repository, self.base)
         return Implement(Fence("strict", hidden=(desk.home,))).perform(request, desk)
 
@@ -201,6 +208,23 @@ def test_what_the_server_answers_decides_whether_trying_again_may_help(bench, st
     assert (caught.value.report.category, len(server.asked)) == (category, 1)
     # It may have been paid for: what nobody knows counts.
     assert bench.budget.left() < 1_000_000
+
+
+@pytest.mark.parametrize(("status", "sent"), [(503, 10), (401, 11)])
+def test_a_model_that_is_ill_is_left_alone_by_every_attempt_and_one_that_refuses_is_not(
+    bench, status, sent
+):
+    with model_server(*[status] * 11) as server:
+        for _ in range(10):
+            with pytest.raises(Failed):
+                bench.model(server.url)
+        left = bench.budget.left()
+        with pytest.raises((CircuitOpenError, Failed)) as caught:
+            bench.model(server.url)
+    assert len(server.asked) == sent
+    if isinstance(caught.value, CircuitOpenError):
+        assert 0 < caught.value.retry_after <= 60
+        assert bench.budget.left() == left, "what was not sent costs nothing"
 
 
 def test_a_server_that_is_not_there_is_transient(bench):

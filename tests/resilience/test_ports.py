@@ -62,7 +62,7 @@ def guarded_by(text):
         for node in ast.walk(ast.parse(text))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Name)
-        and node.func.id == "guard"
+        and node.func.id in {"guard", "standing"}
         and isinstance(node.args[0], ast.Constant)
     }
 

@@ -50,6 +50,8 @@ class Link:
         self._waiting: dict[Ring, None] = {}
         self._telling: asyncio.Task[None] | None = None
         self._log = structlog.get_logger("bus")
+        #: Called when it closes, before anything else.
+        self.ending: Callable[[], None] = _nothing
 
     @property
     def up(self) -> bool:
@@ -70,6 +72,7 @@ class Link:
             thread, over, self._over = self._thread, self._over, True
         if over:
             return
+        self.ending()
         if thread is None:
             self._loop.close()
             return
@@ -167,6 +170,10 @@ class Link:
         if others:
             await asyncio.wait(others, timeout=self._patience)
         await self._bus.close()
+
+
+def _nothing() -> None:
+    return None
 
 
 def _gone() -> NetworkError:

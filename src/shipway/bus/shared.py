@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol, cast
 
 from shipway.domain.limits import Rate
@@ -69,7 +70,7 @@ return {1, math.floor((whole - (new - now)) / interval), 0, math.ceil(new - now)
 class Scripts(Protocol):
     """What runs a script on the server; ``RedisBus`` is one. Raises NetworkError."""
 
-    async def evaluate(self, script: str, keys: list[str], *values: Any) -> Any: ...
+    async def evaluate(self, script: str, keys: Sequence[str], *values: Any) -> Any: ...
 
 
 class SharedState:

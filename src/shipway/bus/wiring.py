@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 from shipway.bus.doorbell import Ring
 from shipway.bus.link import Link
+from shipway.bus.shared import SharedState
 from shipway.config import Settings
 from shipway.errors import ConfigurationError
+from shipway.resilience.shared import Sharing
 
 #: What engines and workers say to each other, and what those hear who watch events.
 FLEET, EVENTS = "fleet", "events"
@@ -27,6 +30,21 @@ def link(settings: Settings) -> Link | None:
             "SHIPWAY_REDIS_URL is no address of a Redis server",
             hint="write it like redis://user:password@host:6379/0",
         ) from None
+
+
+def sharing(bus: Link) -> Sharing:
+    """What breakers share with other processes over a bus, for loops and for threads."""
+    return Sharing(SharedState(bus), SharedState(_Waiting(bus)))
+
+
+class _Waiting:
+    """Scripts whose answer the thread waits for."""
+
+    def __init__(self, bus: Link) -> None:
+        self._bus = bus
+
+    async def evaluate(self, script: str, keys: Sequence[str], *values: Any) -> Any:
+        return self._bus.evaluate_blocking(script, keys, *values)
 
 
 def wire(bus: Link) -> Callable[[Collection[str]], None]:

@@ -16,7 +16,7 @@ from enum import StrEnum
 
 from shipway.errors import Category, CircuitOpenError, NetworkError, ShipwayError
 from shipway.resilience.bulkhead import FullError
-from shipway.resilience.shared import Breakers, Seen
+from shipway.resilience.shared import Breakers, Seen, Sharing, at_once
 from shipway.resilience.window import LastCalls, LastSeconds, Window
 
 #: A process looks this often, at most, at what its peers found.
@@ -125,6 +125,7 @@ class Breaker:
         self._counted = not self.policy.by_time
         self._slow_s = self.policy.slow_s
         self._shared = shared
+        self._waited: Breakers | None = None
         self.alone = shared is None
         self._observe = observe
         self._clock = clock
@@ -193,30 +194,53 @@ class Breaker:
 
     # -- with others --------------------------------------------------------------------------
 
+    def share(self, sharing: Sharing | None) -> None:
+        """Share its state from now on; None: decide alone again."""
+        self._shared = None if sharing is None else sharing.asked
+        self._waited = None if sharing is None else sharing.waited
+        self.alone = sharing is None
+
     async def admit(self) -> int:
         """``enter`` for those who share a state: at most one probe among all of them."""
-        if self._shared is None:
-            return self.enter()
-        if self._clock() - self._looked >= LOOK_EVERY:
-            await self._look(self._shared)
-        generation = self.enter()
-        if self.state is State.HALF_OPEN and generation == self.generation:
-            return await self._probe(self._shared, generation)
-        return generation
+        return self.enter() if self._shared is None else await self._admit(self._shared)
 
     async def settle(self, generation: int, elapsed: float, error: BaseException | None) -> None:
         """``report`` for those who share a state."""
         if self._shared is None:
             self.report(generation, elapsed, error)
-            return
+        else:
+            await self._settle(self._shared, generation, elapsed, error)
+
+    def admit_blocking(self) -> int:
+        """``admit`` for a thread that may wait for the answer."""
+        return self.enter() if self._waited is None else at_once(self._admit(self._waited))
+
+    def settle_blocking(self, generation: int, elapsed: float, error: BaseException | None) -> None:
+        """``settle`` for a thread that may wait for the answer."""
+        if self._waited is None:
+            self.report(generation, elapsed, error)
+        else:
+            at_once(self._settle(self._waited, generation, elapsed, error))
+
+    async def _admit(self, shared: Breakers) -> int:
+        if self._clock() - self._looked >= LOOK_EVERY:
+            await self._look(shared)
+        generation = self.enter()
+        if self.state is State.HALF_OPEN and generation == self.generation:
+            return await self._probe(shared, generation)
+        return generation
+
+    async def _settle(
+        self, shared: Breakers, generation: int, elapsed: float, error: BaseException | None
+    ) -> None:
         before, token = self.generation, self._token
         self.report(generation, elapsed, error)
         if self.generation != before and generation == before:
             self._token = None
-            await self._tell(self._shared, token)
+            await self._tell(shared, token)
         elif token is not None and self.state is State.HALF_OPEN and generation == before:
             self._token = None
-            await self._ask(self._shared.free(self.name, token))
+            await self._ask(shared.free(self.name, token))
 
     async def _look(self, shared: Breakers) -> None:
         self._looked = self._clock()

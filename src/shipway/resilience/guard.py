@@ -25,6 +25,7 @@ class GuardPolicy:
     """Times in seconds: ``per_try`` for one attempt, ``total`` for all with the waits between them.
 
     ``patient``: a server's hint to come back later is honoured in full, within the deadline.
+    ``shared``: processes that share a state share the breaker's open time and its probe.
     """
 
     retry: RetryPolicy = field(default_factory=RetryPolicy)
@@ -34,6 +35,7 @@ class GuardPolicy:
     at_once: int = 64
     queue: int = 64
     patient: bool = False
+    shared: bool = True
 
 
 class Guard:
@@ -145,7 +147,7 @@ class Guard:
 
     def _once_blocking(self, work: Callable[[], Answer]) -> Answer:
         deadline.check(self.name)
-        generation = self.breaker.enter()
+        generation = self.breaker.admit_blocking()
         began = self._clock()
         failed: BaseException | None = None
         try:
@@ -159,7 +161,7 @@ class Guard:
             failed = error
             raise
         finally:
-            self.breaker.report(generation, self._clock() - began, failed)
+            self.breaker.settle_blocking(generation, self._clock() - began, failed)
 
     def _attempts(self) -> Attempts:
         return Attempts(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache
+from weakref import WeakSet
 
 from shipway.domain.retries import RetryPolicy
 from shipway.resilience.breaker import Breaker, BreakerDetails, BreakerPolicy
 from shipway.resilience.guard import Guard, GuardPolicy
-from shipway.resilience.shared import Breakers
+from shipway.resilience.shared import Sharing
 from shipway.telemetry.metrics import BREAKERS
 
 _NEVER = RetryPolicy(retries=0)
@@ -23,11 +25,12 @@ PORTS: Mapping[str, GuardPolicy] = {
         total=None,
         at_once=1024,
         queue=0,
+        shared=False,
     ),
     # The client decides from the answer whether it sends a call again; here is counted whether
     # there was an answer at all.
     "server": GuardPolicy(
-        retry=_NEVER, breaker=BreakerPolicy(open_s=1.0), per_try=None, total=None
+        retry=_NEVER, breaker=BreakerPolicy(open_s=1.0), per_try=None, total=None, shared=False
     ),
     # Each request is paid for and reserved before: the stage's retries begin anew, not this.
     "model": GuardPolicy(retry=_NEVER, per_try=None, total=None),
@@ -42,10 +45,41 @@ PORTS: Mapping[str, GuardPolicy] = {
 }
 
 
-def guard(port: str, *, shared: Breakers | None = None, per_try: float | None = None) -> Guard:
+#: The breakers of this process, and what they share with those of others.
+_breakers: WeakSet[Breaker] = WeakSet()
+_sharing: list[Sharing] = []
+
+
+def share(sharing: Sharing) -> Callable[[], None]:
+    """Let all breakers of this process share a state, those to come too; returns what ends that."""
+    _sharing.append(sharing)
+    _adopt()
+
+    def end() -> None:
+        _sharing.remove(sharing)
+        _adopt()
+
+    return end
+
+
+def _adopt() -> None:
+    for breaker in list(_breakers):
+        breaker.share(_sharing[-1] if _sharing else None)
+
+
+@cache
+def standing(port: str) -> Guard:
+    """The one guard of this process before ``port``, however often who calls it is made anew."""
+    return guard(port)
+
+
+def guard(port: str, *, per_try: float | None = None) -> Guard:
     """What stands before ``port``; its breaker's state is among the metrics."""
     policy = PORTS[port] if per_try is None else replace(PORTS[port], per_try=per_try)
-    breaker = Breaker(port, policy.breaker, shared=shared, observe=_measured)
+    breaker = Breaker(port, policy.breaker, observe=_measured)
+    if policy.shared:
+        _breakers.add(breaker)
+        breaker.share(_sharing[-1] if _sharing else None)
     BREAKERS.of(port, breaker.state.value).set(1)
     return Guard(port, policy, breaker=breaker)
 

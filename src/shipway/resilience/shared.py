@@ -6,10 +6,13 @@ reached, and then each process decides alone.
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from shipway.domain.limits import Rate
+
+_T = TypeVar("_T")
 
 
 class Seen(NamedTuple):
@@ -34,6 +37,28 @@ class Breakers(Protocol):
     async def close(self, name: str, token: str) -> Seen: ...
 
     async def free(self, name: str, token: str) -> Seen: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """The same state twice: ``asked`` on an event loop, ``waited`` by threads that may block.
+
+    What ``waited`` returns never rests on a loop: each call is over when it comes back.
+    """
+
+    asked: Breakers
+    waited: Breakers
+
+
+def at_once(work: Coroutine[Any, Any, _T]) -> _T:
+    """The result of something that never waits for a loop."""
+    try:
+        work.send(None)
+    except StopIteration as over:
+        result: _T = over.value
+        return result
+    work.close()
+    raise AssertionError("it would have to wait for an event loop")
 
 
 @dataclass(frozen=True, slots=True)

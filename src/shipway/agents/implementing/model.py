@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,9 @@ from shipway.agents.implementing.files import Refusal, WorkspaceFiles
 from shipway.agents.implementing.prices import Price, price_of
 from shipway.contracts.envelope import ErrorReport
 from shipway.contracts.implement import Usage
-from shipway.errors import BudgetError, ConfigurationError
-from shipway.resilience.ports import guard
+from shipway.errors import BudgetError, CircuitOpenError, ConfigurationError
+from shipway.resilience.bulkhead import FullError
+from shipway.resilience.ports import standing
 
 _LOOK_EVERY_S = 0.1
 _ANSWER_WITHIN_S = 300.0
@@ -129,7 +130,7 @@ class _Paying(WrapperModel):
         self._price = price
         self._desk = desk
         self._most = desk.settings.model_answer_tokens
-        self._port = guard("model")
+        self._port = standing("model")
         self.used = Usage(model=wrapped.model_name)
 
     async def request(
@@ -146,12 +147,30 @@ class _Paying(WrapperModel):
         ticket = self._desk.budget.reserve(self.model_name, self._price(read, self._most))
         self._desk.say(f"asking {self.model_name}")
         ask = partial(super().request, messages, settings, model_request_parameters)
-        response = await self._port.call(ask)
+        try:
+            response = await self._port.call(partial(_asked, ask))
+        except (CircuitOpenError, FullError):
+            self._desk.budget.settle(ticket, 0, 0, 0)  # nothing was sent
+            raise
+        if isinstance(response, ModelHTTPError):
+            raise response
         used = response.usage
         cost = self._price(used.input_tokens, used.output_tokens)
         self._desk.budget.settle(ticket, cost, used.input_tokens, used.output_tokens)
         self.used = self.used.plus(used.input_tokens, used.output_tokens, cost)
         return response
+
+
+async def _asked(
+    ask: Callable[[], Awaitable[ModelResponse]],
+) -> ModelResponse | ModelHTTPError:
+    """A server that refuses what was asked has answered: only one that cannot is ill."""
+    try:
+        return await ask()
+    except ModelHTTPError as error:
+        if error.status_code == _THROTTLED or error.status_code in _SERVER_ERRORS:
+            raise
+        return error
 
 
 def _failure(error: AgentRunError) -> ErrorReport:
