@@ -62,13 +62,41 @@ def test_how_a_project_is_tested_is_read_where_it_says_so(tmp_path, name, text, 
     assert test.argv == ["python", "-m", "pytest", *(words or ["tests"])]
 
 
-def test_a_project_with_a_type_checker_that_is_not_run_is_told_so(judge, git_repository) -> None:
-    repository = git_repository({**SHOP, "pyrightconfig.json": "{}\n"}, [MENDED])
-    report = judge(repository, base="HEAD~1", run=False)
-    types = next(one for one in report.selections if one.gate == "types")
-    assert not types.selected
-    assert "pyright" in types.reason
-    assert "commands:" in types.reason
+def test_a_project_that_configures_pyright_is_held_to_it(judge, git_repository) -> None:
+    """By its own strictness, and by what the base does not have."""
+    old = "import nothing_there\n"
+    wrong = "\n\ndef name(n: int) -> str:\n    return n\n\n\ndef loose(x):\n    return x.y\n"
+    files = {**SHOP, "pyrightconfig.json": '{// with a comment\n"include": ["shop.py"]}\n'}
+    files["shop.py"] += "\n\n" + old
+    repository = git_repository(files, [{"shop.py": files["shop.py"] + wrong}])
+    report = judge(repository, base="HEAD~1", gates=("types",))
+    types = gate(report, "types")
+    assert (types.verdict, types.tool, types.examined) == (Verdict.FAIL, "basedpyright", 1)
+    assert [(one.rule, one.line) for one in types.findings] == [("reportReturnType", 9)]
+    assert types.counts["known"] == 1
+
+
+@pytest.mark.parametrize(
+    ("configuration", "tool", "verdict", "rules"),
+    [
+        ({".flake8": "[flake8]\nextend-select = W6\n"}, "flake8", Verdict.FAIL, {"F401", "E225"}),
+        ({"setup.cfg": "[flake8]\nignore = E, F\n"}, "flake8", Verdict.PASS, set()),
+        ({".flake8": "[flake8]\nignore = # all\n"}, "ruff", Verdict.PASS, {"F401"}),
+        ({"ruff.toml": "lint.select = ['E225']\nlint.preview = true\n"}, "ruff", Verdict.FAIL, {"E225"}),
+        ({}, "ruff", Verdict.PASS, {"F401"}),
+    ],
+    ids=["flake8", "flake8 in setup.cfg", "flake8 that does not start", "ruff", "none"],
+)  # fmt: skip
+def test_style_is_judged_by_the_tool_that_the_project_configures(
+    judge, git_repository, configuration, tool, verdict, rules
+) -> None:
+    repository = git_repository(
+        {**SHOP, **configuration}, [{"shop.py": "import os\n\nx=1\n" + SHOP["shop.py"]}]
+    )
+    lint = gate(judge(repository, base="HEAD~1", gates=("lint",)), "lint")
+    assert (lint.tool, lint.verdict) == (tool, verdict), lint.summary
+    assert lint.examined >= 2
+    assert rules <= {one.rule for one in lint.findings}
 
 
 def test_commands_that_print_without_end_are_no_evidence(judge, git_repository) -> None:

@@ -30,7 +30,8 @@ class Bench:
     """One tree to be judged. ``work`` is ours; nothing of a candidate may write there unasked.
 
     ``readable`` is what git needs to work in the tree, ``candidate`` the environment of the tree's
-    own requirements, ``runner`` holds pytest and coverage for candidates that bring none;
+    own requirements, ``runner`` holds pytest and coverage for candidates that bring none,
+    ``checker`` a tool that only the projects which configure it need;
     ``unbuilt`` says why there is no ``candidate``; ``patience`` is what tests may use at most; what
     tools may remember of libraries is kept in ``cache``.
     """
@@ -47,6 +48,7 @@ class Bench:
     unbuilt: ShipwayError | None = None
     cache: Path | None = None
     runner: Environment | None = None
+    checker: Environment | None = None
     patience: Limits = TESTS
     cancel: threading.Event = field(default_factory=threading.Event)
     say: Callable[[str], None] = print

@@ -13,6 +13,8 @@ from shipway.contracts.service_plan import ServicePlan
 from shipway.gates.shape import is_test
 
 RUFF = ("ruff.toml", ".ruff.toml")
+PYRIGHT = "pyrightconfig.json"
+FLAKE8 = (".flake8", "setup.cfg", "tox.ini")
 MYPY = ("mypy.ini", ".mypy.ini")
 SKIPPED = frozenset({".git", ".hg", ".tox", ".nox", ".venv", "venv", "node_modules", "__pycache__"})
 
@@ -23,7 +25,8 @@ class Project:
 
     ``made`` is True for a project that Shipway scaffolded: every gate applies to it, and every
     finding counts. For a change only findings that are not on the base count. ``sources`` are the
-    Python files that are no tests. ``ruff_isolated`` leaves the project's ruff configuration aside;
+    Python files that are no tests. ``by_flake8`` has flake8 look
+    at style instead of ruff; ``ruff_isolated`` leaves the project's ruff configuration aside;
     ``types_of`` are files whose types are checked alone, without the project's configuration.
     """
 
@@ -34,11 +37,14 @@ class Project:
     test: tuple[str, ...] | None = None
     types: tuple[str, ...] | None = None
     has_ruff: bool = False
+    has_flake8: bool = False
+    by_flake8: bool = False
     ruff_isolated: bool = False
     types_of: tuple[str, ...] = ()
     has_mypy: bool = False
     mypy_targets: bool = False
     mypy_plugins: bool = False
+    has_pyright: bool = False
     has_bandit: bool = False
     layout: Literal["src", "flat"] = "flat"
     python_files: int = 0
@@ -72,6 +78,10 @@ def _mypy(tree: Path, table: dict[str, Any]) -> dict[str, Any] | None:
     return _ini(tree / "setup.cfg", "mypy")
 
 
+def _pyright(tree: Path, table: dict[str, Any]) -> bool:
+    return bool({"pyright", "basedpyright"} & set(table)) or (tree / PYRIGHT).is_file()
+
+
 def python_files(tree: Path) -> list[Path]:
     """Every Python source of the tree, relative to it, in order."""
     found: list[Path] = []
@@ -103,9 +113,11 @@ def survey(tree: Path, plan: ServicePlan | ChangePlan) -> Project:
         test=tuple(change.test.argv) if change and change.test else None,
         types=tuple(change.types.argv) if change and change.types else None,
         has_ruff="ruff" in table or any((tree / name).is_file() for name in RUFF),
+        has_flake8=any(_ini(tree / name, "flake8") is not None for name in FLAKE8),
         has_mypy=mypy is not None,
         mypy_targets=bool(mypy and {"files", "packages", "modules"} & set(mypy)),
         mypy_plugins=bool(mypy and mypy.get("plugins")),
+        has_pyright=_pyright(tree, table),
         has_bandit="bandit" in table,
         layout="src" if (tree / "src").is_dir() else "flat",
         python_files=len(files),

@@ -355,7 +355,7 @@ def _types(tree: Tree, project: dict[str, Any], layout: str) -> Command | None:
             options = dict(tree.sections(name).items("mypy"))
             told = bool({"files", "packages", "modules"} & set(options))
             return Command(argv=["mypy", *([] if told else [where])], source=name)
-    if "pyright" in tool or tree.has("pyrightconfig.json"):
+    if {"pyright", "basedpyright"} & set(tool) or tree.has("pyrightconfig.json"):
         source = "pyrightconfig.json" if tree.has("pyrightconfig.json") else "pyproject.toml"
         return Command(argv=["pyright"], source=source)
     return None

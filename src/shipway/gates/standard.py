@@ -15,6 +15,8 @@ from shipway.gates.changes import Change
 from shipway.gates.comparison import Comparison
 from shipway.gates.gate import Rule
 from shipway.gates.shape import is_test
+from shipway.gates.tools import checker_environment
+from shipway.workspace.environments import Environment
 
 _CHANCE = frozenset({"base64-high-entropy-string", "hex-high-entropy-string"})
 _GUESSES = _CHANCE | {"secret-keyword", "basic-auth-credentials"}
@@ -39,14 +41,17 @@ def _rule(gate: str) -> Callable[[Comparison], tuple[bool, str]]:
 
 
 def _select_types(comparison: Comparison) -> tuple[bool, str]:
-    """Mypy where it is configured; who configures another checker is told how to have it run."""
+    """The checker that is configured: mypy, else pyright."""
     selected, reason = _rule("types")(comparison)
-    other = comparison.base.stack.types or comparison.head.stack.types
-    if selected or other is None or other.argv[0] == "mypy":
-        return selected, reason
-    tool = other.argv[0]
-    said = f"the project configures {tool}, which is not run here: declare it under `commands:`"
-    return False, said
+    if not selected and _uses_pyright(comparison):
+        return True, "the project configures pyright"
+    return selected, reason
+
+
+def _uses_pyright(comparison: Comparison) -> bool:
+    """Where the base configures one of the two, the head does not choose."""
+    both = [comparison.base.bench.project, comparison.head.bench.project]
+    return not any(one.has_mypy for one in both) and any(one.has_pyright for one in both)
 
 
 def _select_changed(gate: str) -> Callable[[Comparison], tuple[bool, str]]:
@@ -152,6 +157,10 @@ def _judge_changed(gate: str) -> Callable[[Comparison], GateEvidence]:
 
 def _lint(comparison: Comparison) -> GateEvidence:
     head, base = comparison.head.bench, comparison.base.bench
+    if _uses_flake8(comparison):
+        seen = _by_flake8(comparison)
+        if seen.verdict is not Verdict.ERROR:
+            return seen
     seen = static.judge("lint", head, base, comparison.renamed(), held_to=False)
     if seen.verdict is Verdict.ERROR and _unusable(comparison):
         return _lint_by_default(comparison)
@@ -161,6 +170,39 @@ def _lint(comparison: Comparison) -> GateEvidence:
     if head.project.has_ruff or base.project.has_ruff:
         return seen
     return soften(seen, _style, "the project does not use ruff")
+
+
+def _uses_flake8(comparison: Comparison) -> bool:
+    both = [comparison.base.bench.project, comparison.head.bench.project]
+    return not any(one.has_ruff for one in both) and any(one.has_flake8 for one in both)
+
+
+def _by_flake8(comparison: Comparison) -> GateEvidence:
+    """By the project's own flake8 and its plug-ins, which are in the environment of its tests."""
+    own = comparison.prepared(comparison.head).candidate
+    checker = None
+    if own is None or not own.bin("flake8").is_file():
+        checker = _checker(comparison, "flake8")
+    head, base = (
+        replace(
+            comparison.apart(side.bench),
+            project=replace(side.bench.project, by_flake8=True),
+            candidate=own,
+            checker=checker,
+        )
+        for side in (comparison.head, comparison.base)
+    )
+    return static.judge("lint", head, base, comparison.renamed(), held_to=False)
+
+
+def _checker(comparison: Comparison, name: str) -> Environment:
+    """A pinned tool that only some projects need, built when the first does."""
+    return comparison.once(
+        f"checker:{name}",
+        lambda: checker_environment(
+            comparison.environments, name, say=comparison.say, cancel=comparison.cancel
+        ),
+    )
 
 
 def _unusable(comparison: Comparison) -> bool:
@@ -185,6 +227,8 @@ def _lint_by_default(comparison: Comparison) -> GateEvidence:
 
 def _types(comparison: Comparison) -> GateEvidence:
     """Both sides in the head's environment: what it installs is not what is compared."""
+    if _uses_pyright(comparison):
+        return _by_pyright(comparison)
     head = comparison.prepared(comparison.head)
     base = replace(comparison.base.bench, candidate=head.candidate, unbuilt=head.unbuilt)
     seen = static.judge(
@@ -198,6 +242,23 @@ def _types(comparison: Comparison) -> GateEvidence:
         return seen
     again = static.judge("types", comparison.apart(base), None)
     return _types_alone(comparison, seen) if again.verdict is Verdict.ERROR else seen
+
+
+def _by_pyright(comparison: Comparison) -> GateEvidence:
+    """The same by pyright, in checkouts of its own, since it may be told how strict it is."""
+    prepared = comparison.prepared(comparison.head)
+    checker = _checker(comparison, "pyright")
+    head, base = (
+        replace(
+            comparison.fresh(side.bench, side.commit),
+            project=replace(side.bench.project, has_pyright=True),
+            candidate=prepared.candidate,
+            unbuilt=prepared.unbuilt,
+            checker=checker,
+        )
+        for side in (comparison.head, comparison.base)
+    )
+    return static.judge("types", head, base, comparison.renamed(), held_to=False)
 
 
 def _types_alone(comparison: Comparison, seen: GateEvidence) -> GateEvidence:

@@ -12,9 +12,19 @@ from shipway.gates.baseline import split
 from shipway.gates.bench import Bench
 from shipway.gates.look import Doubt, Look, Record, evidence
 from shipway.gates.parsers.reading import Reading, UnreadableReportError
-from shipway.gates.runners import bandit, detect_secrets, mypy, ruff
+from shipway.gates.runners import bandit, detect_secrets, flake8, mypy, pyright, ruff
 
 RUNNERS: dict[str, ModuleType] = {one.GATE: one for one in (ruff, mypy, bandit, detect_secrets)}
+
+
+def _runner(gate: str, bench: Bench) -> ModuleType:
+    """The tool of a gate; another one than usual where the project configures only that."""
+    project = bench.project
+    if gate == pyright.GATE and project.has_pyright and not project.has_mypy:
+        return pyright
+    if gate == flake8.GATE and project.by_flake8:
+        return flake8
+    return RUNNERS[gate]
 
 
 def judge(
@@ -26,7 +36,7 @@ def judge(
     ``renamed`` maps paths of the base to those of the tree. With ``held_to`` False a rule that the
     base breaks as well only informs: in this version of the tool nobody holds the project to it.
     """
-    runner = RUNNERS[gate]
+    runner = _runner(gate, bench)
     record = Record(gate, runner.TOOL)
     bench.say(f"{gate}: {runner.TOOL}")
     try:
@@ -47,7 +57,7 @@ def _against(
     *, held_to: bool,
 ) -> GateEvidence:  # fmt: skip
     """The verdict on what the base does not have; a base that cannot be judged excuses nothing."""
-    runner = RUNNERS[gate]
+    runner = _runner(gate, bench)
     try:
         before: Look = runner.look(base, Record(gate, runner.TOOL))
     except (Doubt, UnreadableReportError):

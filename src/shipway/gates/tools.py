@@ -37,6 +37,14 @@ def runner_environment(
     return _built(environments, RUNNER, say, cancel)
 
 
+def checker_environment(
+    environments: Environments, name: str, *, say: Callable[[str], None] | None = None,
+    cancel: threading.Event | None = None,
+) -> Environment:  # fmt: skip
+    """A pinned tool that is too large, or too seldom wanted, to be among the others."""
+    return _built(environments, PLACE / f"{name}.txt", say, cancel)
+
+
 def _built(
     environments: Environments, lock: Path, say: Callable[[str], None] | None,
     cancel: threading.Event | None,
