@@ -267,13 +267,15 @@ def work(
     settings: Settings,
     capabilities: Sequence[str],
     concurrency: int | None,
-    ready: Callable[[str, list[str]], None],
+    ready: Callable[[str, list[str], str], None],
 ) -> int:
     """Be a worker of the fleet until a signal asks for the end; returns the exit code.
 
-    ``ready`` is told the worker's name and what it serves. A worker that the others took for dead
-    begins anew under another name.
+    ``ready`` is told the worker's name, what it serves, and where its health is asked. A worker
+    that the others took for dead begins anew under another name.
     """
+    from shipway.engine.dispatch.fleet.watched import Watched
+
     configure(settings.log_level)
     if settings.database_url is None:
         raise ConfigurationError(
@@ -285,13 +287,15 @@ def work(
     at_once = concurrency or settings.max_attempts_at_once
     while True:
         worker = make_worker(settings, database, capabilities, at_once, bus)
+        checks = _common_checks(settings, database, bus)
+        watched = Watched(worker, checks, settings.worker_health_port)
         life = Lifecycle(
-            Part("worker", worker.start, worker.stop, worker.drain),
+            Part("worker", watched.start, watched.stop, watched.drain),
             drain_seconds=settings.worker_grace_s,
         )
         with life.signals():
             life.start()
-            ready(worker.member.name, worker.serves)
+            ready(worker.member.name, worker.serves, watched.address)
             while not life.wait(_LOOK_AGAIN) and not worker.lost.is_set():
                 continue
             asked = life.ending.is_set()
@@ -356,29 +360,40 @@ def serve(settings: Settings) -> Ended:
 
 def health_of(system: System) -> Registry:
     """What is asked again and again while a process serves, with how each thing is asked."""
+    from shipway.health import standard
+
+    database, crew = system.database, system.roll
+    found = _common_checks(system.settings, database, system.link)
+    found.add(
+        standard.queue(lambda: _waiting(database)),
+        standard.dead_letters(lambda: _dead(system.letters)),
+    )
+    if crew is not None:
+        found.add(standard.workers(lambda: (crew.working(), _waiting(database)[2])))
+    found.add_plugins()
+    found.check_required()
+    return found
+
+
+def _common_checks(settings: Settings, database: Database, bus: Link | None) -> Registry:
+    """What every process that lives for a while is asked, a server and a worker alike."""
     from shipway.agents.wiring import registry
     from shipway.health import standard
     from shipway.telemetry.metrics import breaker_states
 
-    found = Registry(system.settings.health_required)
-    database, home = system.database, system.settings.home
-    agents = registry(system.settings)
+    found = Registry(settings.health_required)
     look = Look(database.lookout())
     found.add(
         standard.database(look.once),
         standard.migrations(look.revision, REVISION),
-        standard.agents(agents.capabilities),
-        standard.filesystem(home),
-        standard.disk(home),
+        standard.agents(registry(settings).capabilities),
+        standard.filesystem(settings.home),
+        standard.disk(settings.home),
         standard.pools(lambda: _pool(database)),
-        standard.queue(lambda: _waiting(database)),
         standard.breakers(breaker_states),
-        standard.dead_letters(lambda: _dead(system.letters)),
     )
-    if system.link is not None:
-        found.add(standard.redis(system.link.ping))
-    found.add_plugins()
-    found.check_required()
+    if bus is not None:
+        found.add(standard.redis(bus.ping))
     return found
 
 

@@ -113,14 +113,48 @@ def test_variables_defaults_and_relative_places(monkeypatch, tmp_path):
     assert found.fence == "strict"
 
 
-def test_production_refuses_what_is_unsafe(monkeypatch):
-    monkeypatch.setenv("SHIPWAY_FENCE", "degraded")
-    monkeypatch.setenv("SHIPWAY_LOG_LEVEL", "debug")
+@pytest.mark.parametrize(
+    ("chosen", "told"),
+    [
+        ({"FENCE": "degraded"}, "SHIPWAY_FENCE should be strict: "),
+        ({"LOG_LEVEL": "debug"}, "SHIPWAY_LOG_LEVEL should not be debug: "),
+        ({"REDIS_URL": "redis://127.0.0.1/0"}, "SHIPWAY_DATABASE_URL is missing: "),
+        (
+            {"DATABASE_URL": "postgresql://shipway:Change%6De@db/shipway"},
+            "SHIPWAY_DATABASE_URL should not have a password that everybody knows",
+        ),
+        (
+            {"REDIS_URL": "redis://cache.example.com/0", "DATABASE_URL": "postgresql://s@db/s"},
+            "SHIPWAY_REDIS_URL should have a password of its own",
+        ),
+        (
+            {"REDIS_URL": "redis://:redis@127.0.0.1/0", "DATABASE_URL": "postgresql://s@db/s"},
+            "SHIPWAY_REDIS_URL should have a password of its own",
+        ),
+        ({"MODEL_KEY": "changeme"}, "SHIPWAY_MODEL_KEY should not be a placeholder"),
+        (
+            {"MODEL_URL": "http://models.example.com/v1"},
+            "SHIPWAY_MODEL_URL should begin with https",
+        ),
+    ],
+)
+def test_production_refuses_what_is_unsafe(monkeypatch, chosen, told):
+    for name, value in chosen.items():
+        monkeypatch.setenv(f"SHIPWAY_{name}", value)
     load_settings()
     monkeypatch.setenv("SHIPWAY_ENVIRONMENT", "production")
-    faults = "\n".join(refused().details["faults"])
-    assert "SHIPWAY_FENCE should be strict: " in faults
-    assert "SHIPWAY_LOG_LEVEL should not be debug: " in faults
+    (fault,) = refused().details["faults"]
+    assert told in fault
+    assert not any(value in fault for value in chosen.values() if value != "debug")
+
+
+def test_production_takes_what_is_safe(monkeypatch):
+    monkeypatch.setenv("SHIPWAY_ENVIRONMENT", "production")
+    monkeypatch.setenv("SHIPWAY_DATABASE_URL", "postgresql://shipway:p7Fq-2zXw@db/shipway")
+    monkeypatch.setenv("SHIPWAY_REDIS_URL", "rediss://:k3Vn_9Rb@cache.example.com/0")
+    monkeypatch.setenv("SHIPWAY_MODEL_URL", "http://127.0.0.1:8000/v1")
+    monkeypatch.setenv("SHIPWAY_MODEL_KEY", "a-key-of-its-own")
+    assert load_settings().environment == "production"
 
 
 def test_directories_are_made_private_with_everything_above_them(tmp_path):

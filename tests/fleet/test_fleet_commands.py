@@ -7,11 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -57,6 +59,34 @@ def first_line(process: subprocess.Popen[str]) -> str:
     return line
 
 
+def first_document(process: subprocess.Popen[str]) -> str:
+    """What a command says with --json, which takes several lines."""
+    said = first_line(process)
+    while not said.endswith("}\n"):
+        said += first_line(process)
+    return said
+
+
+def eventually_ready(health: str) -> bool:
+    """Whether a worker's own endpoint says that it lives, and soon that it may have work."""
+    with httpx.Client(trust_env=False, timeout=10) as http:
+        assert http.get(health).json() == {"status": "pass"}
+        deadline = time.monotonic() + 20
+        while (ready := http.get(f"{health}/ready")).status_code != 200:
+            assert time.monotonic() < deadline, ready.text
+            time.sleep(0.05)
+        checks = http.get(f"{health}/detailed").json()["checks"]
+        assert {"agents:registry", "process:event_loop"} <= checks.keys()
+        return "shipway_event_loop_lag" in http.get(health.replace("health", "metrics")).text
+
+
+def workers_seen(shipway: Run, fleet: dict[str, str]) -> int:
+    """How many workers the health of the whole counts."""
+    done = shipway("health", "--json", env=fleet)
+    seen: int = json.loads(done.stdout)["checks"]["workers:alive"][0]["observedValue"]
+    return seen
+
+
 def listed(shipway: Run, fleet: dict[str, str], *words: str) -> list[dict[str, Any]]:
     done = shipway(*words, "--json", env=fleet)
     assert done.returncode == 0, done.stderr
@@ -67,9 +97,12 @@ def listed(shipway: Run, fleet: dict[str, str], *words: str) -> list[dict[str, A
 def test_workers_are_listed_drained_and_resumed_and_end_in_good_order(
     shipway: Run, fleet: dict[str, str], git_repository: Callable[..., Path]
 ) -> None:
-    words = ("worker", "--capability", "plan", "--concurrency", "2")
+    words = ("worker", "--capability", "plan", "--concurrency", "2", "--json")
     with started(fleet, *words) as worker:
-        assert "serves plan" in first_line(worker)
+        told = json.loads(first_document(worker))
+        assert told["serves"] == ["plan"]
+        assert eventually_ready(told["health"])
+        assert workers_seen(shipway, fleet) == 1
         (one,) = listed(shipway, fleet, "worker", "list")
         assert (one["kind"], one["alive"], one["draining"]) == ("worker", True, False)
         assert one["serves"][0]["capability"] == "plan"
@@ -95,6 +128,7 @@ def test_workers_are_listed_drained_and_resumed_and_end_in_good_order(
         assert "no worker for implement" in submitted.stderr
         worker.send_signal(signal.SIGTERM)
         assert worker.wait(20) == 143
+    assert workers_seen(shipway, fleet) == 0
     assert listed(shipway, fleet, "worker", "list") == []
 
 

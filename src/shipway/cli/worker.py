@@ -42,7 +42,8 @@ if TYPE_CHECKING:
 def worker(output: Output, capabilities: tuple[str, ...], concurrency: int | None) -> int | None:
     """Take orders of a fleet and do them, until SIGTERM or Ctrl-C.
 
-    It needs SHIPWAY_DATABASE_URL and the fleet's SHIPWAY_HOME. Asked to stop, it takes nothing new,
+    It needs SHIPWAY_DATABASE_URL and the fleet's SHIPWAY_HOME; SHIPWAY_WORKER_HEALTH_PORT is where
+    its own /health, /health/ready and /metrics are. Asked to stop, it takes nothing new,
     lets what is in hand finish (SHIPWAY_WORKER_GRACE_S), and hands the rest back to the others. A
     second signal hands back at once.
     """
@@ -51,11 +52,12 @@ def worker(output: Output, capabilities: tuple[str, ...], concurrency: int | Non
     from shipway.bootstrap import work
     from shipway.cli.session import settings
 
-    def ready(name: str, serves: list[str]) -> None:
+    def ready(name: str, serves: list[str], health: str) -> None:
         if output.json:
-            output.emit({"worker": name, "serves": serves})
+            output.emit({"worker": name, "serves": serves, "health": health})
         else:
             write(sys.stdout, f"{name} serves {', '.join(serves)}\n")
+            output.note(f"  health: {health}")
         sys.stdout.flush()
 
     return work(settings(), capabilities, concurrency, ready)

@@ -312,6 +312,12 @@ class Fleet(Section):
     worker_grace_s: float = setting(
         "seconds that attempts have to finish when a worker is asked to stop", 30.0, ge=0, le=3600
     )
+    worker_health_port: int = setting(
+        "port of a worker's own health endpoint on loopback; 0 lets the system choose",
+        0,
+        ge=0,
+        le=65_535,
+    )
     no_worker_s: float = setting(
         "seconds that a stage waits for somebody who serves it before it fails",
         86_400.0,

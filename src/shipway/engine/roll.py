@@ -33,6 +33,12 @@ class Roll:
     def ensure(self) -> None:
         """Nothing: what is written is carried out by whichever engine is there, or comes."""
 
+    def working(self) -> int:
+        """Workers that would take an order now."""
+        return sum(
+            row.kind == "worker" and self._lives(row) and not row.draining for row in self._rows()
+        )
+
     # What people want to know
 
     def workers(self) -> list[WorkerView]:

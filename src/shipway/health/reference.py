@@ -45,7 +45,8 @@ shipway health            # the same checks, asked from here
 shipway health --watch    # again and again, until Ctrl-C
 ```
 
-Processes that serve nothing else, such as workers, have the same three addresses on a loopback port.
+A worker has the same three addresses, and `/metrics`, on a loopback port of its own: it says which when it
+starts, and `SHIPWAY_WORKER_HEALTH_PORT` chooses it. It is not ready from the moment it begins to drain.
 
 ## The checks
 """

@@ -110,6 +110,11 @@ class Worker:
 
     # Life
 
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that it runs on, once it has started."""
+        return self._loop
+
     def start(self) -> None:
         """Join the fleet and take work; raises what keeps it from that."""
         self._thread.start()
