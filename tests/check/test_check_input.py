@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 from checked import MENDED, SHOP, gate, write
 
@@ -14,6 +17,7 @@ POINTER = (
     "version https://git-lfs.github.com/spec/v1\n"
     "oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n"
 )
+HOOKS = "repos:\n- repo: https://example.org/ruff\n  rev: v1\n  hooks:\n  - id: ruff-check\n"
 
 
 def test_submodules_pointers_links_binaries_and_huge_diffs_are_taken_in_stride(
@@ -27,6 +31,8 @@ def test_submodules_pointers_links_binaries_and_huge_diffs_are_taken_in_stride(
     (repository / "picture.png").write_bytes(bytes(range(256)) * 40)
     (repository / "outside").symlink_to("/etc/passwd")
     (repository / "nowhere").symlink_to("gone/away")
+    Path(os.fsdecode(os.fsencode(repository) + b"/caf\xe9.txt")).write_bytes(b"\xff\xfe\n" * 9)
+    write(repository, {".gitmodules": '[submodule "other"]\n\tpath = lib/other\n\turl = ../o\n'})
     git(repository, "add", "--all")
     git(repository, "update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},lib/other")
     git(repository, "commit", "-qm", "fix: prices are doubled")
@@ -36,6 +42,7 @@ def test_submodules_pointers_links_binaries_and_huge_diffs_are_taken_in_stride(
     assert gate(report, "tests").examined == 2
     shown = report.model_dump_json()
     assert "root:" not in shown
+    assert any("submodules are not checked out" in note for note in report.notes)
 
 
 @pytest.mark.parametrize(
@@ -51,9 +58,19 @@ def test_submodules_pointers_links_binaries_and_huge_diffs_are_taken_in_stride(
         ),
         ("tox.ini", "[testenv]\ncommands = pytest -q checks {posargs}\n", ["-q", "checks"]),
         ("Makefile", "test: build\n\t@python -m pytest -q checks\n", ["-q", "checks"]),
+        (
+            "pyproject.toml",
+            "[tool.hatch.envs.test.scripts]\nrun = ['pytest -q checks {args:more}']\n",
+            ["-q", "checks", "more"],
+        ),
+        (
+            "hatch.toml",
+            "[envs.default.scripts]\ncov = 'pytest --cov'\ntest = 'pytest -q checks {args}'\n",
+            ["-q", "checks"],
+        ),
         ("noxfile.py", "def tests(session:\n", []),
     ],
-    ids=["nox", "tox", "make", "broken nox"],
+    ids=["nox", "tox", "make", "hatch", "hatch.toml", "broken nox"],
 )
 def test_how_a_project_is_tested_is_read_where_it_says_so(tmp_path, name, text, words) -> None:
     write(tmp_path, {name: text, "a.py": "x = 1\n", "tests/test_a.py": "def test_a(): ...\n"})
@@ -83,9 +100,10 @@ def test_a_project_that_configures_pyright_is_held_to_it(judge, git_repository) 
         ({"setup.cfg": "[flake8]\nignore = E, F\n"}, "flake8", Verdict.PASS, set()),
         ({".flake8": "[flake8]\nignore = # all\n"}, "ruff", Verdict.PASS, {"F401"}),
         ({"ruff.toml": "lint.select = ['E225']\nlint.preview = true\n"}, "ruff", Verdict.FAIL, {"E225"}),
+        ({".pre-commit-config.yaml": HOOKS}, "ruff", Verdict.FAIL, {"F401"}),
         ({}, "ruff", Verdict.PASS, {"F401"}),
     ],
-    ids=["flake8", "flake8 in setup.cfg", "flake8 that does not start", "ruff", "none"],
+    ids=["flake8", "flake8 in setup.cfg", "flake8 that does not start", "ruff", "pre-commit", "none"],
 )  # fmt: skip
 def test_style_is_judged_by_the_tool_that_the_project_configures(
     judge, git_repository, configuration, tool, verdict, rules

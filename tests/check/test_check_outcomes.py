@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 from checked import BROKEN, MENDED, SHOP, gate, policy, write
 
@@ -234,6 +235,8 @@ def test_an_environment_that_cannot_be_built_is_an_error_with_what_to_add(
     report = judge(repository, base="HEAD~1", gates=("tests",))
     seen = gate(report, "tests")
     assert seen.verdict is Verdict.ERROR
+    assert "this is no requirement" in seen.summary
+    assert "name what it needs under `requirements:`" in seen.summary
     assert report.outcome is Outcome.PERSON
 
 
@@ -249,13 +252,24 @@ def test_a_suite_that_destroys_hangs_and_prints_leaves_nothing_behind(
         "    while True:\n        os.write(1, b'x' * 65536)\n        time.sleep(0.001)\n"
     )
     repository = git_repository(SHOP, [{"test_wild.py": wild}])
-    short = replace(equipment, patience=Limits(seconds=6.0))
+    short = replace(equipment, patience=Limits(seconds=5.0))
     report = check(Asked(repository, Wanted(base="HEAD~1"), gates=("tests",)), short)
     assert gate(report, "tests").verdict is Verdict.ERROR
+    assert "while test_wild.py::test_wild was running" in gate(report, "tests").summary
     assert report.outcome is Outcome.PERSON
+    assert not (Path.home() / "left").exists()
     assert (repository / "test_wild.py").is_file()
     assert not any(path.name.startswith("check-") for path in equipment.place.iterdir())
     assert judge_again_is_not_cached(repository, short)
+
+
+def test_a_suite_that_forks_for_ever_is_ended_and_passes_nothing(equipment, git_repository) -> None:
+    forks = "import os\n\n\ndef test_forks():\n    while True:\n        os.fork()\n"
+    repository = git_repository(SHOP, [{"test_forks.py": forks}])
+    few = replace(equipment, patience=Limits(seconds=3.0, processes=48))
+    report = check(Asked(repository, Wanted(base="HEAD~1"), gates=("tests",)), few)
+    assert gate(report, "tests").verdict in {Verdict.ERROR, Verdict.FAIL}
+    assert report.outcome is not Outcome.ACCEPTED
 
 
 def judge_again_is_not_cached(repository, short) -> bool:

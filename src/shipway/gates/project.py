@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from shipway.contracts.change_plan import ChangePlan
 from shipway.contracts.service_plan import ServicePlan
 from shipway.gates.shape import is_test
 
+PRE_COMMIT = ".pre-commit-config.yaml"
+_RUFF_HOOK = re.compile(r"(?m)^\s*-\s*id:\s*['\"]?ruff(-check)?['\"]?\s*(#.*)?$")
 RUFF = ("ruff.toml", ".ruff.toml")
 PYRIGHT = "pyrightconfig.json"
 FLAKE8 = (".flake8", "setup.cfg", "tox.ini")
@@ -78,6 +81,16 @@ def _mypy(tree: Path, table: dict[str, Any]) -> dict[str, Any] | None:
     return _ini(tree / "setup.cfg", "mypy")
 
 
+def _ruff(tree: Path, table: dict[str, Any]) -> bool:
+    """Configured, or run by pre-commit with the rules that it has by itself."""
+    if "ruff" in table or any((tree / name).is_file() for name in RUFF):
+        return True
+    hooks = tree / PRE_COMMIT
+    if hooks.is_symlink() or not hooks.is_file():
+        return False
+    return _RUFF_HOOK.search(hooks.read_text(encoding="utf-8", errors="replace")) is not None
+
+
 def _pyright(tree: Path, table: dict[str, Any]) -> bool:
     return bool({"pyright", "basedpyright"} & set(table)) or (tree / PYRIGHT).is_file()
 
@@ -112,7 +125,7 @@ def survey(tree: Path, plan: ServicePlan | ChangePlan) -> Project:
         requirements=_requirements(tree, change),
         test=tuple(change.test.argv) if change and change.test else None,
         types=tuple(change.types.argv) if change and change.types else None,
-        has_ruff="ruff" in table or any((tree / name).is_file() for name in RUFF),
+        has_ruff=_ruff(tree, table),
         has_flake8=any(_ini(tree / name, "flake8") is not None for name in FLAKE8),
         has_mypy=mypy is not None,
         mypy_targets=bool(mypy and {"files", "packages", "modules"} & set(mypy)),

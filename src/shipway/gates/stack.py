@@ -217,6 +217,7 @@ def _test(
         _from_makefile(tree, is_python=is_python)
         or _from_tox(tree, project)
         or _from_nox(tree)
+        or _from_hatch(tree, project)
         or _from_configuration(tree, project)
         or (_from_files(tree, tests) if is_python else _from_package(tree))
     )
@@ -285,6 +286,32 @@ def _from_nox(tree: Tree) -> Command | None:
         if found is not None:
             return Command(argv=found, source="noxfile.py")
     return None
+
+
+def _from_hatch(tree: Tree, project: dict[str, Any]) -> Command | None:
+    """The first pytest or unittest call of a script, of one that is called ``test`` if there is."""
+    tool = project.get("tool")
+    hatch = tool.get("hatch") if isinstance(tool, dict) else None
+    for source, table in (("pyproject.toml", hatch), ("hatch.toml", tree.table("hatch.toml"))):
+        envs = table.get("envs") if isinstance(table, dict) else None
+        scripts = [
+            (name != "test", line)
+            for env in (envs.values() if isinstance(envs, dict) else ())
+            for name, said in _scripts(env)
+            for line in ([said] if isinstance(said, str) else said)
+            if isinstance(line, str)
+        ]
+        for _, line in sorted(scripts, key=lambda one: one[0]):
+            found = _tester(re.sub(r"\{args(?::([^{}]*))?\}", r"\1", line))
+            if found is not None:
+                return Command(argv=found, source=source)
+    return None
+
+
+def _scripts(env: object) -> list[tuple[str, Any]]:
+    scripts = env.get("scripts") if isinstance(env, dict) else None
+    found = scripts.items() if isinstance(scripts, dict) else ()
+    return [(name, said) for name, said in found if isinstance(said, str | list)]
 
 
 def _from_configuration(tree: Tree, project: dict[str, Any]) -> Command | None:

@@ -34,10 +34,13 @@ def tally(suite: Suite) -> Reading:
 
 def _believed(suite: Suite) -> None:
     finished = suite.finished
+    during = f" while {suite.hung} was running" if suite.hung else ""
     if finished is not None and (not suite.whole or finished.truncated):
-        check_ended(finished, ENDS)
+        try:
+            check_ended(finished, ENDS)
+        except Doubt as doubt:
+            raise Doubt(f"{doubt.reason}{during}", doubt.category) from None
     if not suite.whole:
-        during = f" while {suite.hung} was running" if suite.hung else ""
         raise Doubt(f"{suite.why}{during}")
     if suite.exit_code not in ENDS:
         raise Doubt(f"pytest ended with exit code {suite.exit_code}", Category.PERMANENT)
