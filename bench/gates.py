@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -133,6 +134,12 @@ def by_hand(root: Path, place: Path, tools: Environment, runner: Environment) ->
     }  # fmt: skip
 
 
+def _computed() -> float:
+    """Seconds of processor that everything took that was run and waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="shipway-bench-") as name:
         place = Path(name)
@@ -150,7 +157,9 @@ def main() -> None:
         tools, runner = tool_environment(environments), runner_environment(environments)
         hand = by_hand(root, place, tools, runner)
         again = run([*words, *own, "--again"], root, env=state)
+        before = _computed()
         known = run([*words, *own], root, env=state)
+        computed = _computed() - before
     total = sum(hand.values())
     print(
         f"\na check of {MODULES} modules and {MODULES * (TESTS + 1)} tests, all gates but mutants"
@@ -159,7 +168,9 @@ def main() -> None:
         print(f"  {tool:22} {took:6.1f} s")
     print(f"  by hand, in all        {total:6.1f} s")
     print(f"  shipway check          {again:6.1f} s   {again / total:.2f} x (asked: {ASKED} x)")
-    print(f"  nothing changed        {known:6.2f} s   (asked: below {AT_ONCE} s)")
+    print(
+        f"  nothing changed        {known:6.2f} s   (asked: below {AT_ONCE} s), {computed:.2f} s of processor"
+    )
     print(f"  the very first         {first:6.1f} s   with environments to be built")
 
 

@@ -11,9 +11,14 @@ import time
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import jsonschema
 from checked import BROKEN, MENDED, SHOP, policy, write
+from forms import SARIF, junit_faults
 
 from gitcalls import git
+from shipway.check import formats
+from shipway.contracts.check import CheckReport
+from shipway.contracts.evidence import Finding
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -42,20 +47,35 @@ def test_accepted_rejected_and_a_person_have_their_codes_and_say_what_to_do(
 def test_forms_for_other_programs_are_whole_documents_on_stdout(shipway, git_repository) -> None:
     repository = git_repository(SHOP, [BROKEN])
     words = ("check", "--repo", str(repository), "--base", "HEAD~1", "--gate", "tests")
-    report = json.loads(shipway(*words, "--json").stdout)
+    said = shipway(*words, "--json").stdout
+    report = json.loads(said)
     assert report["outcome"] == "rejected"
     assert report["evidence"][0]["fence"]["network"] is True
+    _hostile_findings_leave_the_forms_whole(CheckReport.model_validate_json(said))
     sarif = json.loads(shipway(*words, "--sarif").stdout)
-    assert sarif["version"] == "2.1.0"
+    jsonschema.validate(sarif, SARIF)
+    known = {rule["id"] for rule in sarif["runs"][0]["tool"]["driver"]["rules"]}
+    assert {one["ruleId"] for one in sarif["runs"][0]["results"]} == known
     assert sarif["runs"][0]["results"][0]["ruleId"] == "tests/test-failed"
-    suite = ET.fromstring(shipway(*words, "--junit").stdout)  # noqa: S314 - our own output
-    assert suite.get("failures") == "2"
+    suite = shipway(*words, "--junit").stdout
+    assert not junit_faults(suite)
+    assert ET.fromstring(suite).get("failures") == "2"  # noqa: S314 - our own output
     comment = shipway(*words, "--markdown").stdout
     assert comment.startswith("### ")
     assert "| ❌ | tests | FAIL |" in comment
     explained = shipway(*words[:-2], "--explain")
     assert explained.returncode == 0
     assert "the project does not configure mypy" in explained.stdout
+
+
+def _hostile_findings_leave_the_forms_whole(report: CheckReport) -> None:
+    odd = Finding(
+        rule="a <rule>", message="\x1b[31m</failure>\x00\ufffe", path="a b/ü#?x:1.py", line=1
+    )
+    one = report.evidence[0].model_copy(update={"findings": [odd]})
+    odder = report.model_copy(update={"evidence": [one]})
+    jsonschema.validate(formats.sarif(odder), SARIF)
+    assert not junit_faults(formats.junit(odder).decode())
 
 
 def test_evidence_is_verified_by_judging_again_and_bound_to_its_trees(

@@ -12,6 +12,7 @@ from shipway.contracts.check import Outcome
 from shipway.domain.gates import Verdict
 from shipway.domain.states import Claim
 from shipway.gates import conventions
+from shipway.workspace.fence import Command
 
 RUN = """. ./price.sh
 n=0
@@ -167,3 +168,58 @@ def test_reports_of_declared_commands_are_read_and_only_what_is_new_counts(
         assert gate(report, "scan").counts["known"] == 1
         assert gate(report, "unit").counts["known"] == 1
         assert gate(report, "scan").verdict is Verdict.PASS
+
+
+# -- stacks with tools of their own -----------------------------------------------------------
+
+STACKS = {
+    "npm": (
+        {
+            "package.json": '{"name": "shop", "version": "1.0.0", "scripts": {"test": "node --test"}}\n',
+            "price.js": "exports.price = (n) => n * 2;\n",
+            "price.test.js": (
+                "const test = require('node:test');\nconst assert = require('node:assert');\n"
+                "const { price } = require('./price.js');\n"
+                "test('two', () => assert.strictEqual(price(2), 4));\n"
+            ),
+        },
+        {"price.js": "exports.price = (n) => n * 3;\n"},
+    ),
+    "cargo": (
+        {
+            "Cargo.toml": '[package]\nname = "shop"\nversion = "1.0.0"\nedition = "2021"\n',
+            "src/lib.rs": "pub fn price(n: u32) -> u32 { n * 2 }\n",
+            "tests/price.rs": "#[test]\nfn two() { assert_eq!(shop::price(2), 4); }\n",
+        },
+        {"src/lib.rs": "pub fn price(n: u32) -> u32 { n * 3 }\n"},
+    ),
+    "go": (
+        {
+            "go.mod": "module example.org/shop\n\ngo 1.20\n",
+            "price.go": "package shop\n\nfunc Price(n int) int { return n * 2 }\n",
+            "price_test.go": (
+                'package shop\n\nimport "testing"\n\nfunc TestTwo(t *testing.T) {\n'
+                "\tif Price(2) != 4 {\n\t\tt.Fail()\n\t}\n}\n"
+            ),
+        },
+        {"price.go": "package shop\n\nfunc Price(n int) int { return n * 3 }\n"},
+    ),
+}
+
+
+@pytest.mark.parametrize("program", STACKS)
+def test_a_project_of_another_stack_is_tested_by_its_tool_or_told_that_it_is_not_here(
+    judge, equipment, git_repository, program
+) -> None:
+    files, broken = STACKS[program]
+    repository = git_repository(files, [broken])
+    report = judge(repository, base="HEAD~1", gates=("tests",))
+    seen = gate(report, "tests")
+    asked = Command((program, "version" if program == "go" else "--version"), repository)
+    if equipment.fence.run(asked).exit_code != 0:
+        assert seen.verdict is Verdict.ERROR
+        assert "not installed where tests can see it" in seen.summary
+        assert report.outcome is Outcome.PERSON
+        return
+    assert seen.verdict is Verdict.FAIL, seen.summary
+    assert report.outcome is Outcome.REJECTED
