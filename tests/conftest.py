@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -121,9 +122,26 @@ def make_desk(tmp_path: Path, settings: Settings, artifacts: ArtifactStore) -> C
             "settings": settings,
             "budget": NoBudget(),
         }
-        return Desk(**(desk | given))
+        return GivenDesk(**(desk | given))
 
     return make
+
+
+@dataclass(frozen=True)
+class GivenDesk:
+    """A desk on which everything lies already."""
+
+    task: Task
+    artifacts: ArtifactStore
+    work: Path
+    hub: Path
+    home: Path
+    log: Any
+    say: Callable[[str], None]
+    cancel: threading.Event
+    settings: Settings
+    budget: Any
+    confirm: Callable[[], None] = lambda: None
 
 
 class NoBudget:

@@ -274,11 +274,11 @@ def test_cancelled_before_the_branch_moves_nothing_is_merged(
 KILLED = """
 import json, os, signal, sys, threading
 from pathlib import Path
+from types import SimpleNamespace
 import structlog
 sys.path[:0] = [{tests!r}, {agents!r}]
 import test_integrate
 from shipway.agents import integrate
-from shipway.agents.agent import Desk
 from shipway.config import Settings
 from shipway.contracts.envelope import Task
 from shipway.contracts.integrate import IntegrateRequest
@@ -300,9 +300,10 @@ task = Task(capability="integrate", version=1, run="run-7", stage="integrate", a
             agent="x", key="k", traceparent="t", deadline=None, request={{}})
 work = Path(given["work"])
 store = Path(given["store"])
-desk = Desk(task=task, artifacts=ArtifactStore(store), work=work,
+desk = SimpleNamespace(task=task, artifacts=ArtifactStore(store), work=work,
             hub=Path(given["hub"]), home=work, log=structlog.get_logger(), say=print,
-            cancel=threading.Event(), settings=Settings(home=work, cache=work / "cache"), budget=None)
+            cancel=threading.Event(), settings=Settings(home=work, cache=work / "cache"), budget=None,
+            confirm=lambda: None)
 integrate.Integrate(test_integrate.judge).perform(request, desk)
 """
 

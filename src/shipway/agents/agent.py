@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -53,31 +52,54 @@ class Budget(Protocol):
         ...
 
 
-def _ours() -> None:
-    """In one process an attempt is ours until ``cancel`` says otherwise."""
+class Desk(Protocol):
+    """What an agent may use while it works on one attempt; made ready as it is asked for."""
 
+    @property
+    def task(self) -> Task: ...
 
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What an agent may use while it works on one attempt.
+    @property
+    def artifacts(self) -> Artifacts: ...
 
-    ``work`` is an empty directory for this attempt only; ``hub`` the bare repository of the run
-    that workspaces are cloned from and results are fetched into; ``home`` the state directory;
-    ``say`` tells a watching person in a few words what is going on now. ``confirm`` is asked right
-    before what cannot be taken back: it raises ConflictError when the attempt was given to others.
-    """
+    @property
+    def work(self) -> Path:
+        """An empty directory for this attempt only."""
+        ...
 
-    task: Task
-    artifacts: Artifacts
-    work: Path
-    hub: Path
-    home: Path
-    log: structlog.typing.FilteringBoundLogger
-    say: Callable[[str], None]
-    cancel: threading.Event
-    settings: Settings
-    budget: Budget
-    confirm: Callable[[], None] = _ours
+    @property
+    def hub(self) -> Path:
+        """The bare repository of the run: workspaces are cloned from it, results fetched into it."""
+        ...
+
+    @property
+    def home(self) -> Path:
+        """The state directory."""
+        ...
+
+    @property
+    def log(self) -> structlog.typing.FilteringBoundLogger: ...
+
+    @property
+    def cancel(self) -> threading.Event:
+        """Set when the attempt is to stop."""
+        ...
+
+    @property
+    def settings(self) -> Settings: ...
+
+    @property
+    def budget(self) -> Budget: ...
+
+    def say(self, text: str, /) -> None:
+        """Tell a watching person in a few words what is going on now."""
+        ...
+
+    def confirm(self) -> None:
+        """Ask right before what cannot be taken back.
+
+        Raises ConflictError when the attempt was given to others.
+        """
+        ...
 
 
 class Asks(Exception):  # noqa: N818 - control flow: the attempt ends with questions, not an error

@@ -70,7 +70,7 @@ class Engine:
         contracts: Mapping[str, Contract] = CONTRACTS,
         fleet: Fleet | None = None,
     ) -> None:
-        self._settings = settings
+        self.adopt(settings)
         self._now = now
         self._rested = rested
         self._log = structlog.get_logger("engine")
@@ -115,10 +115,11 @@ class Engine:
     def adopt(self, settings: Settings) -> None:
         """Work with settings of which some have changed."""
         self._settings = settings
+        self._here = Context(environment=settings.environment)
 
     def _at_once(self) -> int:
         """Attempts of a capability that may work now: a share of what the settings allow."""
-        share = self.flags.value(PARALLELISM, Context(environment=self._settings.environment))
+        share = self.flags.value(PARALLELISM, self._here)
         return self._settings.max_attempts_at_once * int(share) // 100
 
     # Life

@@ -3,43 +3,55 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
+from typing import Generic, Protocol, TypeVar
 
-from shipway.store.ledger import OrderRow
+
+class Working(Protocol):
+    """``since`` is when it began to work, by the monotonic clock; None while it waits for room."""
+
+    since: float | None
+    announced: bool
 
 
-class Announcer:
-    """Lives on one event loop. ``running`` tells whether an order is still in hand."""
+One = TypeVar("One", bound=Working)
+
+
+class Announcer(Generic[One]):
+    """Lives on one event loop. ``at_work`` tells what is in hand at the moment."""
 
     def __init__(
-        self, after: float, running: Callable[[OrderRow], bool], say: Callable[[OrderRow], None]
+        self, after: float, at_work: Callable[[], Iterable[One]], say: Callable[[One], None]
     ) -> None:
         self._after = after
-        self._running = running
+        self._at_work = at_work
         self._say = say
-        self._began: deque[tuple[float, OrderRow]] = deque()
         self._alarm: asyncio.TimerHandle | None = None
 
-    def began(self, order: OrderRow) -> None:
-        """An attempt starts to work now; it is announced unless it ends soon."""
-        loop = asyncio.get_running_loop()
-        self._began.append((loop.time() + self._after, order))
+    def watch(self) -> None:
+        """Something began to work; it is announced unless it ends soon."""
         if self._alarm is None:
-            self._alarm = loop.call_later(self._after, self._look, loop)
+            self._alarm = asyncio.get_running_loop().call_later(self._after, self._look)
 
     def stop(self) -> None:
         """Announce nothing any more."""
-        self._began.clear()
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
 
-    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _look(self) -> None:
         self._alarm = None
-        while self._began and self._began[0][0] <= loop.time():
-            _, order = self._began.popleft()
-            if self._running(order):
-                self._say(order)
-        if self._began:
-            self._alarm = loop.call_at(self._began[0][0], self._look, loop)
+        began = time.monotonic() - self._after
+        later: list[float] = []
+        for one in list(self._at_work()):
+            if one.since is None or one.announced:
+                continue
+            if one.since > began:
+                later.append(one.since)
+                continue
+            one.announced = True
+            self._say(one)
+        if later:
+            wait = min(later) - began
+            self._alarm = asyncio.get_running_loop().call_later(wait, self._look)

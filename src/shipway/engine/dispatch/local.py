@@ -1,14 +1,14 @@
-"""Hands orders to agents in this process: an asyncio task per order, bounded per capability."""
+"""Hands orders to agents in this process, bounded per capability."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
-import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import structlog
@@ -22,8 +22,9 @@ from shipway.domain.run import AskState
 from shipway.domain.run import events as e
 from shipway.engine.check import check_request, check_result
 from shipway.engine.codec import encode
-from shipway.engine.desks import Desks
+from shipway.engine.desks import Desks, Stop
 from shipway.engine.dispatch.announcing import Announcer
+from shipway.engine.dispatch.carrying import Carriers
 from shipway.engine.dispatch.room import Entrance, Lane
 from shipway.errors import AgentCrashedError, CorruptRunError, ShipwayError
 from shipway.store.ledger import OrderRow
@@ -39,11 +40,13 @@ Tell = Callable[[str, e.Input, bytes | None], None]
 
 @dataclass(slots=True)
 class _Attempt:
-    """An order in hand; ``cancel`` is what its agent listens to."""
+    """An order in hand; ``carrier`` is what it runs in, ``since`` when it began to work."""
 
     order: OrderRow
-    task: asyncio.Task[None]
-    cancel: threading.Event = field(default_factory=threading.Event)
+    stop: Stop
+    carrier: asyncio.Task[Any] | None = None
+    since: float | None = None
+    announced: bool = False
 
 
 class LocalDispatch:
@@ -67,7 +70,8 @@ class LocalDispatch:
         self._room = room
         self._attempts: dict[tuple[str, str, int], _Attempt] = {}
         self._pool = ThreadPoolExecutor(max_workers=64, thread_name_prefix="agent")
-        self._announcer = Announcer(ANNOUNCE_AFTER, self._is_in_hand, self._announce)
+        self._carriers = Carriers(self._carry)
+        self._announcer = Announcer(ANNOUNCE_AFTER, self._attempts.values, self._announce)
         self._log = structlog.get_logger("dispatch")
         self.closed = False
 
@@ -82,17 +86,17 @@ class LocalDispatch:
             given = e.Interrupted(order.stage, order.attempt, order.token, why, suspect=False)
             self._tell(order.run, given, None)
             return
-        cancel = threading.Event()
-        task = asyncio.get_running_loop().create_task(self._attempt(order, cancel))
-        self._attempts[order.run, order.stage, order.attempt] = _Attempt(order, task, cancel)
-        task.add_done_callback(lambda done: self._forget(order, done))
+        attempt = _Attempt(order, Stop())
+        self._attempts[order.run, order.stage, order.attempt] = attempt
+        self._carriers.put(attempt)
 
     def call_off(self, run: str, stage: str, attempt: int) -> None:
         """Stop an attempt's work; nothing that it still reports will count."""
         found = self._attempts.get((run, stage, attempt))
         if found is not None:
-            found.cancel.set()
-            found.task.cancel()
+            found.stop.ask()
+            if found.carrier is not None:
+                found.carrier.cancel()
 
     def give_back(self, run: str | None, why: str) -> None:
         """Stop the attempts of a run (of all runs: None) and report them as interrupted."""
@@ -103,10 +107,8 @@ class LocalDispatch:
                 self._tell(order.run, given, None)
                 self.call_off(order.run, order.stage, order.attempt)
 
-    def _is_in_hand(self, order: OrderRow) -> bool:
-        return (order.run, order.stage, order.attempt) in self._attempts
-
-    def _announce(self, order: OrderRow) -> None:
+    def _announce(self, attempt: _Attempt) -> None:
+        order = attempt.order
         self._tell(order.run, e.Started(order.stage, order.attempt, order.token), None)
 
     def of_run(self, run: str) -> int:
@@ -115,21 +117,29 @@ class LocalDispatch:
     async def close(self) -> None:
         """Wait for what was called off to be really over."""
         self.closed = True
-        tasks = [found.task for found in self._attempts.values()]
-        if tasks:
-            await asyncio.wait(tasks)
+        await self._carriers.end()
         self._announcer.stop()
         await asyncio.to_thread(self._pool.shutdown, wait=True)
 
-    def _forget(self, order: OrderRow, done: asyncio.Task[None]) -> None:
-        del self._attempts[order.run, order.stage, order.attempt]
-        if not done.cancelled() and (error := done.exception()) is not None:
+    async def _carry(self, attempt: _Attempt, carrier: asyncio.Task[Any]) -> None:
+        order = attempt.order
+        try:
+            if not attempt.stop.asked:
+                attempt.carrier = carrier
+                await self._attempt(attempt)
+        except asyncio.CancelledError:
+            if not attempt.stop.asked:
+                raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the order is not done
             self._log.error("attempt.lost", run=order.run, stage=order.stage, error=repr(error))
             why = "the engine failed while it ran"
             given = e.Interrupted(order.stage, order.attempt, order.token, why, suspect=True)
             self._tell(order.run, given, None)
+        finally:
+            del self._attempts[order.run, order.stage, order.attempt]
 
-    async def _attempt(self, order: OrderRow, cancel: threading.Event) -> None:
+    async def _attempt(self, attempt: _Attempt) -> None:
+        order = attempt.order
         try:
             task = Task.model_validate_json(order.task)
         except ValueError:
@@ -137,15 +147,17 @@ class LocalDispatch:
             self._distrust(order.run, CorruptRunError(why))
             return
         lanes = self._room.lanes(task)
-        await self._let_in(order, task, lanes)
+        if not self._room.admits(task, lanes):
+            await self._let_in(order, task, lanes)
         try:
-            began = time.time()
-            self._announcer.began(order)
-            given = await self._outcome(task, cancel, began)
+            began, attempt.since = time.time(), time.monotonic()
+            self._announcer.watch()
+            given = await self._outcome(task, attempt.stop, began)
         finally:
             self._room.leave(task, lanes)
-        if time.time() - began > ANNOUNCE_AFTER:  # long enough for people to have seen it running
-            self._note(task, given, time.time() - began)
+        took = time.time() - began
+        if took > ANNOUNCE_AFTER:  # long enough for people to have seen it running
+            self._note(task, given, took)
         self._tell(order.run, given, encode({"status": given.status, "error": given.error}))
 
     async def _let_in(self, order: OrderRow, task: Task, lanes: tuple[Lane, ...]) -> None:
@@ -172,9 +184,9 @@ class LocalDispatch:
                 "attempt ended", status=given.status, seconds=round(seconds, 3), code=code
             )
 
-    async def _outcome(self, task: Task, cancel: threading.Event, began: float) -> e.Completed:
+    async def _outcome(self, task: Task, stop: Stop, began: float) -> e.Completed:
         try:
-            result = await self._perform(task, cancel)
+            result = await self._perform(task, stop)
         except Asks as asks:
             questions = tuple(_ask(question) for question in asks.questions)
             return _completed(task, began, "asks", asks=questions)
@@ -188,29 +200,34 @@ class LocalDispatch:
             return _completed(task, began, "failed", error=_report(error))
         return _completed(task, began, "succeeded", result=result)
 
-    async def _perform(self, task: Task, cancel: threading.Event) -> dict[str, Any]:
+    async def _perform(self, task: Task, stop: Stop) -> dict[str, Any]:
         contract = self._contracts[task.capability]
         agent = self._registry.find(task.capability, task.agent)
         request = check_request(contract, task)
-        desk = self._desks.desk(task, cancel)
-        if inspect.iscoroutinefunction(agent.perform):
-            result = await agent.perform(request, desk)
+        desk = self._desks.desk(task, stop)
+        if _is_async(type(agent)):
+            result = await agent.perform(request, desk)  # type: ignore[misc] # it is a coroutine
         else:
-            result = await self._in_thread(agent, request, desk)
+            result = await self._in_thread(agent, request, desk, stop)
         return check_result(contract, result, desk.artifacts, task.version)
 
-    async def _in_thread(self, agent: Agent, request: BaseModel, desk: Desk) -> Any:
+    async def _in_thread(self, agent: Agent, request: BaseModel, desk: Desk, stop: Stop) -> Any:
         """Run a blocking agent; when the attempt is cancelled its thread is awaited all the same."""
         loop = asyncio.get_running_loop()
         working = loop.run_in_executor(self._pool, self._desks.sit, agent, request, desk)
         try:
             return await asyncio.shield(working)
         except asyncio.CancelledError:
-            desk.cancel.set()
+            stop.ask()
             await asyncio.wait([working])
             if not working.cancelled():
                 working.exception()  # what it says now no longer counts, and is no news
             raise
+
+
+@cache
+def _is_async(kind: type[Agent]) -> bool:
+    return inspect.iscoroutinefunction(kind.perform)
 
 
 def _completed(

@@ -43,6 +43,10 @@ class Entrance(Protocol):
 
     def lanes(self, task: Task) -> tuple[Lane, ...]: ...
 
+    def admits(self, task: Task, lanes: tuple[Lane, ...]) -> bool:
+        """Let in what need not wait, as nearly all need not; else ``enter`` is the way."""
+        ...
+
     async def enter(
         self, task: Task, lanes: tuple[Lane, ...], held: Callable[[str], None]
     ) -> None: ...
@@ -65,6 +69,7 @@ class Room:
         self._at_once = at_once
         self._clock = clock
         self._inside: dict[str, int] = {}
+        self._usual: dict[tuple[str, int], tuple[Lane, ...]] = {}
         self._lines: dict[str, list[_Waiting]] = {}
         #: When the next order of a capability with a rate would come if all came evenly.
         self._next: dict[str, float] = {}
@@ -72,7 +77,20 @@ class Room:
 
     def lanes(self, task: Task) -> tuple[Lane, ...]:
         """What a task needs room in."""
-        return lanes_of(self._limits, task, self._most(None))
+        many = self._most(None)
+        if _is_special(task):
+            return lanes_of(self._limits, task, many)
+        usual = self._usual.get((task.capability, many))
+        if usual is None:
+            usual = lanes_of(self._limits, task, many)
+            self._usual[task.capability, many] = usual
+        return usual
+
+    def admits(self, task: Task, lanes: tuple[Lane, ...]) -> bool:
+        if self._blocked(task.capability, lanes) is not None:
+            return False
+        self._take(task.capability, lanes)
+        return True
 
     async def enter(self, task: Task, lanes: tuple[Lane, ...], held: Callable[[str], None]) -> None:
         """Wait until there is room in every lane; ``held`` hears why if there is none now."""
@@ -95,8 +113,9 @@ class Room:
         """Make room, and let in who waits for it."""
         for lane in lanes:
             self._inside[lane.name] -= 1
-        for lane in lanes:
-            self._let_in(lane.name)
+        if self._lines:
+            for lane in lanes:
+                self._let_in(lane.name)
 
     def _take(self, capability: str, lanes: tuple[Lane, ...]) -> None:
         for lane in lanes:
@@ -177,9 +196,11 @@ def lanes_of(
     limit = limits.capabilities.get(capability)
     many = at_once if limit is None else limit
     working = Lane(capability, limit, f"waits for room: {many} {capability} attempts work at once")
-    if capability != "integrate" and task.suspicions < SUSPECT_AFTER:
-        return (working,)
-    return (working, *_special(task, own))
+    return (working, *_special(task, own)) if _is_special(task) else (working,)
+
+
+def _is_special(task: Task) -> bool:
+    return task.capability == "integrate" or task.suspicions >= SUSPECT_AFTER
 
 
 def _special(task: Task, own: str) -> list[Lane]:

@@ -87,6 +87,10 @@ class Gate:
         found = lanes_of(self._limits, task, own=f"suspect {self._worker}")
         return tuple(lane for lane in found if lane.limit is not None)
 
+    def admits(self, task: Task, lanes: tuple[Lane, ...]) -> bool:
+        """What has no limit in the fleet need not ask the database."""
+        return not self._is_limited(task, lanes)
+
     async def enter(self, task: Task, lanes: tuple[Lane, ...], held: Callable[[str], None]) -> None:
         """Wait until there is room in every lane; ``held`` hears why if there is none now."""
         if not self._is_limited(task, lanes):
