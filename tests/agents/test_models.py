@@ -25,7 +25,7 @@ from shipway.errors import AgentProtocolError, BudgetError, CircuitOpenError, Co
 from shipway.resilience.ports import standing
 from shipway.secrets import Secret
 from shipway.store import ledger
-from shipway.store.ledger import RunRow
+from shipway.store.ledger import NewRun
 from shipway.store.opening import prepare
 from shipway.workspace.fence import Fence
 from shipway.workspace.git import Hub
@@ -51,10 +51,10 @@ def _anew():
 def database(home):
     """A database with the one run that spends."""
     found = prepare(Places(home).database)
-    row = RunRow(RUN, 0, "running", "d", b"{}", "t", "t", b"{}", b"{}", 0.0, None)
+    row = NewRun(RUN, "running", "d", "t", "t", b"{}", b"{}", None, 0.0, "change", 0)
     with found.writing() as connection:
-        ledger.insert_pipeline(connection, "d", "change", 1, b"{}")
-        ledger.insert_run(connection, row, None, "change", 0)
+        ledger.insert_pipelines(connection, [("d", "change", 1, b"{}")])
+        ledger.insert_runs(connection, [row])
     yield found
     found.close()
 

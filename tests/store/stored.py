@@ -6,7 +6,7 @@ import itertools
 
 from shipway.store import ledger
 from shipway.store.database import Connection
-from shipway.store.ledger import RunRow
+from shipway.store.ledger import NewRun, RunRow
 
 _count = itertools.count()
 
@@ -31,8 +31,21 @@ def run_row(**given: object) -> RunRow:
 
 def insert(connection: Connection, row: RunRow, name: str = "service") -> int:
     """Write a run with its pipeline; returns its number."""
-    ledger.insert_pipeline(connection, row.pipeline, name, 1, b"{}")
-    number = ledger.insert_run(connection, row, None, name, 0)
+    ledger.insert_pipelines(connection, [(row.pipeline, name, 1, b"{}")])
+    new = NewRun(
+        row.id,
+        row.status,
+        row.pipeline,
+        row.title,
+        row.trace,
+        row.submission,
+        row.state,
+        None,
+        row.created_at,
+        name,
+        0,
+    )
+    [number] = ledger.insert_runs(connection, [new])
     if row.ended_at is not None:
-        ledger.save_runs(connection, [(row.status, row.state, None, row.ended_at, 0, row.id)])
+        ledger.save_turns(connection, [(row.status, row.ended_at, row.state, None, 0, row.id)])
     return number

@@ -30,7 +30,7 @@ def fill(database: Database) -> None:
             ledger.append_events(
                 connection, [(row.id, seq, 1.5, "Said", b'{"a": 1}') for seq in range(1, 61)]
             )
-            ledger.save_runs(connection, [("running", STATE, 2.5, None, 60, row.id)])
+            ledger.save_steps(connection, [(STATE, 2.5, 60, row.id)])
             ledger.insert_orders(connection, [OrderRow(row.id, "plan", 1, 1, 1, b"\x00task")])
         ledger.insert_command(connection, CommandRow("c", "cancel", None, b"{}"), 1.0)
         ledger.note_progress(connection, [("r", "plan", 1, "reading")])
@@ -174,6 +174,6 @@ def test_an_older_database_is_brought_forward_with_what_it_holds(empty, tmp_path
         with there.writing() as connection:
             found = connection.execute("SELECT seq, pipeline_name FROM runs").fetchone()
             assert tuple(found) == (3, "service")
-            assert connection.next_run_number() == 8
+            assert connection.next_run_numbers(2) == [8, 9]
         assert examine(there) == []
         there.close()

@@ -135,7 +135,7 @@ STATEMENTS = {
 def full(database: Database) -> Database:
     """Enough that a plan without an index would show, and figures that the planner goes by."""
     with database.writing() as connection:
-        ledger.insert_pipeline(connection, "d", "service", 1, b"{}")
+        ledger.insert_pipelines(connection, [("d", "service", 1, b"{}")])
         runs = [(f"r{n:06}", n, "succeeded", "d", "service", 1000.0 + n) for n in range(1, 4001)]
         connection.executemany(
             "INSERT INTO runs (id, number, status, pipeline, pipeline_name, title, trace, submission,"

@@ -11,8 +11,9 @@ from stored import insert, run_row
 from servers import Postgres
 from shipway.errors import ConfigurationError, NetworkError, OverloadError, ShipwayError
 from shipway.secrets import Secret
-from shipway.store import ledger, runs
+from shipway.store import fleet, ledger, runs
 from shipway.store.database import StoreFault, came_through, transaction
+from shipway.store.ledger import OrderRow
 from shipway.store.migrate import migrate
 from shipway.store.postgres import Limits, PostgresDatabase
 from shipway.telemetry.failures import told
@@ -69,7 +70,7 @@ def test_a_run_is_held_until_the_commit_and_who_waits_sees_what_was_written(data
 
     waiter = threading.Thread(target=wait)
     waiter.start()
-    ledger.save_runs(first, [("running", b"{}", None, None, 5, row.id)])
+    ledger.save_steps(first, [(b"{}", None, 5, row.id)])
     first.commit()
     waiter.join(5)
     assert seen == [{row.id: 5}]
@@ -223,3 +224,26 @@ def test_a_server_that_stands_still_is_given_up_and_served_again_when_it_moves(t
                 assert time.monotonic() < give_up
         writer.close()
         database.close()
+
+
+def test_an_attempt_stays_taken_until_its_last_word_is_taken_in(database):
+    """Word that it has begun may be read late, after the last word was left but before it was read."""
+    row, worker = (
+        run_row(),
+        fleet.WorkerRow(
+            "w", "worker", "w", "here", 1, "1", "[]", "{}", draining=False, seconds=0, silent=0
+        ),
+    )
+    key = fleet.Key(row.id, "plan", 1, 1)
+    with database.writing() as connection:
+        insert(connection, row)
+        fleet.join(connection, worker)
+        ledger.insert_orders(connection, [OrderRow(row.id, "plan", 1, 1, 0, b"{}")])
+        assert fleet.claim(connection, "w", key) is not None
+        assert fleet.report(connection, "w", key, b"begun", last=False)
+        assert fleet.report(connection, "w", key, b"done", last=True)
+        begun, done = (report for report, _, _ in fleet.reports(connection, 9))
+        assert fleet.take_report(connection, begun)
+        assert key not in [one for one, _ in fleet.unclaimed(connection)]
+        assert fleet.take_report(connection, done)
+        assert key in [one for one, _ in fleet.unclaimed(connection)]  # were its order still open

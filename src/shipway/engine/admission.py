@@ -31,7 +31,7 @@ _SOONEST, _LATEST = 1, 600
 
 
 class Admission:
-    """Asks the database each time, so that any number of processes agree.
+    """Asks the database in each transaction, so that any number of processes agree.
 
     A run that waits for a person is not at work: it takes no room, and goes on at once when it
     is answered.
@@ -40,23 +40,9 @@ class Admission:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
 
-    def hold(self, connection: Connection, submission: Mapping[str, Any], now: float) -> str | None:
-        """Why a new run cannot begin yet; None if it can. Raises OverloadError if the queue is full."""
-        waiting.alone(connection)
-        working, queued = waiting.counts(connection)
-        reason = None
-        if queued:
-            reason = f"waits to begin behind {queued} other{'s' if queued > 1 else ''}"
-        elif working >= self._limits.runs:
-            reason = f"waits to begin: {working} of {self._limits.runs} runs are at work"
-        elif self._limits.runs_per_repository:
-            repository = submission.get("repository")
-            busy = _repositories(waiting.submissions(connection, RunStatus.RUNNING))[repository]
-            if busy >= self._limits.runs_per_repository:
-                reason = f"waits to begin: {busy} at work on its repository already"
-        if reason is not None and queued >= self._limits.queue:
-            raise self._full(connection, queued, now)
-        return reason
+    def door(self, connection: Connection) -> Door:
+        """For the runs that begin in one transaction."""
+        return Door(connection, self._limits)
 
     def may(self, connection: Connection, run: str) -> bool:
         """Whether a run that was found to have room still has it, and nobody takes it until the commit.
@@ -87,11 +73,50 @@ class Admission:
                 found.append(run)
         return found, queued > len(found)
 
-    def _full(self, connection: Connection, queued: int, now: float) -> OverloadError:
-        pace = waiting.pace(connection, now)
+
+class Door:
+    """What was at work when the transaction began, and whatever was let in or held back since."""
+
+    def __init__(self, connection: Connection, limits: Limits) -> None:
+        self._connection = connection
+        self._limits = limits
+        waiting.alone(connection)
+        self._working, self._queued = waiting.counts(connection)
+        self._busy: Counter[Any] | None = None
+
+    def hold(self, submission: Mapping[str, Any], now: float) -> str | None:
+        """Why a new run cannot begin yet; None if it can. Raises OverloadError if the queue is full."""
+        repository = submission.get("repository")
+        reason = self._reason(repository)
+        if reason is None:
+            self._working += 1
+            if self._busy is not None:
+                self._busy[repository] += 1
+            return None
+        if self._queued >= self._limits.queue:
+            raise self._full(now)
+        self._queued += 1
+        return reason
+
+    def _reason(self, repository: Any) -> str | None:
+        if self._queued:
+            return f"waits to begin behind {self._queued} other{'s' if self._queued > 1 else ''}"
+        if self._working >= self._limits.runs:
+            return f"waits to begin: {self._working} of {self._limits.runs} runs are at work"
+        if self._limits.runs_per_repository:
+            if self._busy is None:
+                at_work = waiting.submissions(self._connection, RunStatus.RUNNING)
+                self._busy = _repositories(at_work)
+            busy = self._busy[repository]
+            if busy >= self._limits.runs_per_repository:
+                return f"waits to begin: {busy} at work on its repository already"
+        return None
+
+    def _full(self, now: float) -> OverloadError:
+        pace = waiting.pace(self._connection, now)
         after = _LATEST if pace is None else round(min(max(pace, _SOONEST), _LATEST))
         return OverloadError(
-            f"{queued} runs wait to begin already, and no more may",
+            f"{self._queued} runs wait to begin already, and no more may",
             hint=f"try again in about {after} s, or raise SHIPWAY_MAX_QUEUED_RUNS",
             retry_after=after,
         )

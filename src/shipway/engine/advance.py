@@ -19,7 +19,7 @@ from shipway.domain.run import decide
 from shipway.domain.run import events as e
 from shipway.domain.run.decide import Decision
 from shipway.domain.run.state import RunState
-from shipway.engine.admission import Admission
+from shipway.engine.admission import Admission, Door
 from shipway.engine.begin import begin
 from shipway.engine.codec import encode
 from shipway.engine.intake import Ready
@@ -98,6 +98,8 @@ class Writer:
         #: What was being committed when the database was lost, until it says what became of it.
         self._doubt: tuple[list[_Asked], list[Committed]] | None = None
         self._lost: ShipwayError | None = None
+        #: What the runs that begin in the transaction at hand pass through.
+        self._door: Door | None = None
         #: False while the engine stops: orders are then left in the database for the next one.
         self.handing_out = True
 
@@ -211,7 +213,7 @@ class Writer:
         try:
             with transaction(self._connection):
                 self._hold(batch)
-                self._lost = None
+                self._lost = self._door = None
                 page = self._page()
                 results = [self._one(asked, page) for asked in batch]
                 page.write(self._connection)
@@ -317,9 +319,11 @@ class Writer:
         return Committed(asked.run, decision, orders)
 
     def _begin(self, ready: Ready, page: Page) -> Committed:
-        decision = begin(self._connection, ready, page, self._admission)
+        if self._door is None:
+            self._door = self._admission.door(self._connection)
+        decision, orders = begin(ready, page, self._door)
         self._remember(ready.run, decision.state, ready.trace)
-        return Committed(ready.run, decision, page.order(ready.run, ready.trace, decision))
+        return Committed(ready.run, decision, orders)
 
     def _reply(self, asked: _Asked, answer: bytes) -> None:
         if asked.command is not None:

@@ -40,9 +40,9 @@ def check_result(
             f"{contract.capability} returned {type(result).__name__} and not a "
             f"{contract.result.__name__}"
         )
-    data = result.model_dump_json().encode()
+    data = contract.result.__pydantic_serializer__.to_json(result)
     try:
-        contract.result.model_validate_json(data)
+        contract.result.__pydantic_validator__.validate_json(data)
     except pydantic.ValidationError as error:
         raise ContractError(_faults(f"the result of {contract.capability}", error)) from None
     for ref in references(result):

@@ -145,8 +145,7 @@ class Commands:
 
     def _begin(self, connection: Connection, ready: Ready) -> None:
         page = Page(self._contracts, self._now(), handing_out=False, place=self._place)
-        decision = begin(connection, ready, page, self._admission)
-        page.order(ready.run, ready.trace, decision)
+        decision, _ = begin(ready, page, self._admission.door(connection))
         page.write(connection)
         if self._once is not None:
             row = ledger.load_run(connection, ready.run)

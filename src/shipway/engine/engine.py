@@ -345,7 +345,7 @@ class Engine:
             observer(results)
 
     def _follow_up(self, run: str, decision: Decision) -> None:
-        self._timers.set(run, decision.state.due())
+        self._timers.set(run, decision.due)
         status = decision.state.status
         if status is RunStatus.QUEUED:
             self._some_queued = True

@@ -20,6 +20,8 @@ class Timers:
         self._now = now
         self._ring = ring
         self._due: dict[str, float] = {}
+        #: When the heap looks at a run: never too late, and too early if its timer was put off.
+        self._looks: dict[str, float] = {}
         self._heap: list[tuple[float, str]] = []
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_due = 0.0
@@ -28,11 +30,17 @@ class Timers:
         """The run's next timer; None for none."""
         if due is None:
             self._due.pop(run, None)
-        elif self._due.get(run) != due:
-            self._due[run] = due
-            heapq.heappush(self._heap, (due, run))
-            if self._alarm is None or due < self._alarm_due:
-                self._set_alarm()
+            return
+        self._due[run] = due
+        look = self._looks.get(run)
+        if look is None or due < look:
+            self._look(run, due)
+
+    def _look(self, run: str, due: float) -> None:
+        self._looks[run] = due
+        heapq.heappush(self._heap, (due, run))
+        if self._alarm is None or due < self._alarm_due:
+            self._set_alarm()
 
     def stop(self) -> None:
         if self._alarm is not None:
@@ -41,7 +49,7 @@ class Timers:
 
     def _set_alarm(self) -> None:
         self.stop()
-        while self._heap and self._due.get(self._heap[0][1]) != self._heap[0][0]:
+        while self._heap and self._looks.get(self._heap[0][1]) != self._heap[0][0]:
             heapq.heappop(self._heap)
         if self._heap:
             self._alarm_due = self._heap[0][0]
@@ -52,8 +60,15 @@ class Timers:
         self._alarm = None
         now = self._now()
         while self._heap and self._heap[0][0] <= now:
-            due, run = heapq.heappop(self._heap)
-            if self._due.get(run) == due:
+            look, run = heapq.heappop(self._heap)
+            if self._looks.get(run) != look:
+                continue
+            del self._looks[run]
+            due = self._due.get(run)
+            if due is not None and due > now:
+                self._looks[run] = due
+                heapq.heappush(self._heap, (due, run))
+            elif due is not None:
                 del self._due[run]
                 self._ring(run)
         self._set_alarm()

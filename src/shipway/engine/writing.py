@@ -12,11 +12,11 @@ from shipway.domain.run import events as e
 from shipway.domain.run.dead import is_dead
 from shipway.domain.run.decide import Decision, Order
 from shipway.domain.run.state import RunState
-from shipway.engine.codec import encode, encode_event
+from shipway.engine.codec import definition_of, encode, encode_event
 from shipway.store import dead, ledger
 from shipway.store.database import Connection
 from shipway.store.dead import DeadLetterRow
-from shipway.store.ledger import OrderRow
+from shipway.store.ledger import NewRun, OrderRow
 from shipway.telemetry.trace import child
 
 #: Wakes whoever does orders elsewhere, in the transaction that writes the orders.
@@ -41,10 +41,40 @@ class Page:
         self._events: list[tuple[str, int, float, str, bytes]] = []
         self._orders: dict[tuple[str, str, int], OrderRow] = {}
         self._closed: list[tuple[str, bytes | None, str, str, int]] = []
-        self._states: dict[str, RunState] = {}
+        self._pipelines: dict[str, tuple[str, str, int, bytes]] = {}
+        self._runs: list[NewRun] = []
+        self._latest: dict[str, Decision] = {}
+        self._turned: set[str] = set()
         self._submissions: list[tuple[bytes, str]] = []
         self._dead: list[DeadLetterRow] = []
         self._revived: list[tuple[str, str, float, str, str]] = []
+
+    def begin(self, run: str, trace: str, title: str, decision: Decision) -> tuple[OrderRow, ...]:
+        """A new run with all that its submission came to."""
+        state = decision.state
+        pipeline = state.pipeline
+        if pipeline.digest not in self._pipelines:
+            known = pipeline.digest, pipeline.name, pipeline.version, definition_of(pipeline)
+            self._pipelines[pipeline.digest] = known
+        row = NewRun(
+            id=run,
+            status=state.status,
+            pipeline=pipeline.digest,
+            title=title,
+            trace=trace,
+            submission=encode(state.submission),
+            state=encode(state.to_json()),
+            due=decision.due,
+            created_at=self.now,
+            pipeline_name=pipeline.name,
+            seq=state.seq,
+        )
+        self._runs.append(row)
+        if state.ended_at is not None:
+            self._latest[run] = decision
+            self._turned.add(run)
+        self._keep(run, 0, decision)
+        return self._order(run, trace, decision)
 
     def add(
         self,
@@ -55,20 +85,26 @@ class Page:
         outcome: bytes | None,
     ) -> tuple[OrderRow, ...]:
         """What a decision changed; ``finished`` is the stage that ``outcome`` belongs to."""
-        self.events(before.id, before.seq, decision)
+        state = decision.state
+        self._keep(before.id, before.seq, decision)
         for stage, attempt in decision.cancels:
             done = outcome is not None and stage == finished
             status = "done" if done else "cancelled"
             self._closed.append((status, outcome if done else None, before.id, stage, attempt))
-        self._states[before.id] = decision.state
-        if decision.events and type(decision.events[0]) is e.RunSentBack:
-            self._revive(before.id, decision.events[0], decision)
-        if decision.state.submission is not before.submission:
-            self._submissions.append((encode(decision.state.submission), before.id))
-        return self.order(before.id, trace, decision)
+        self._latest[before.id] = decision
+        if state.status is not before.status or state.ended_at != before.ended_at:
+            self._turned.add(before.id)
+        first = decision.events[0] if decision.events else None
+        if type(first) is e.RunSentBack:
+            self._revive(before.id, first, decision)
+        elif type(first) is e.RunRepaired:
+            self._turned.add(before.id)  # its row says that it is quarantined
+        if state.submission is not before.submission:
+            self._submissions.append((encode(state.submission), before.id))
+        return self._order(before.id, trace, decision)
 
-    def events(self, run: str, seq: int, decision: Decision) -> None:
-        """Append a decision's events after number ``seq``."""
+    def _keep(self, run: str, seq: int, decision: Decision) -> None:
+        """The decision's events, after number ``seq``."""
         for event in decision.events:
             seq += 1
             self._events.append((run, seq, self.now, *encode_event(event)))
@@ -93,34 +129,28 @@ class Page:
             if isinstance(event, e.StageReset | e.StageInvalidated):
                 self._revived.append((back.by, back.reason, self.now, run, event.stage))
 
-    def order(self, run: str, trace: str, decision: Decision) -> tuple[OrderRow, ...]:
+    def _order(self, run: str, trace: str, decision: Decision) -> tuple[OrderRow, ...]:
         """Keep a decision's orders; returns those that are to be handed out after the commit."""
+        if not decision.orders:
+            return ()
         pinned = decision.state.submission.get("contracts", {})
-        rows = tuple(self._row(run, trace, order, pinned) for order in decision.orders)
+        rows = tuple([self._row(run, trace, order, pinned) for order in decision.orders])
         for row in rows:
             self._orders[run, row.stage, row.attempt] = row
         return rows if self._deliveries else ()
 
     def write(self, connection: Connection) -> None:
         """Write everything; a repeated event or order is an IntegrityError."""
+        if self._runs:
+            ledger.insert_pipelines(connection, self._pipelines.values())
+            ledger.insert_runs(connection, self._runs)
         with connection.together():
-            ledger.insert_orders(connection, self._orders.values())
-            ledger.close_orders(connection, self._closed)
+            if self._orders:
+                ledger.insert_orders(connection, self._orders.values())
+            if self._closed:
+                ledger.close_orders(connection, self._closed)
             ledger.append_events(connection, self._events)
-            ledger.save_runs(
-                connection,
-                [
-                    (
-                        state.status,
-                        encode(state.to_json()),
-                        state.due(),
-                        state.ended_at,
-                        state.seq,
-                        run,
-                    )
-                    for run, state in self._states.items()
-                ],
-            )
+            self._save(connection)
             if self._revived:
                 dead.revive(connection, self._revived)
             if self._dead:
@@ -129,6 +159,22 @@ class Page:
                 ledger.save_submissions(connection, self._submissions)
         if self._place is not None and self._orders:
             self._place(connection, list(self._orders.values()))
+
+    def _save(self, connection: Connection) -> None:
+        """Most steps leave the status, and all that is sorted by it, as it was."""
+        steps: list[tuple[bytes, float | None, int, str]] = []
+        turns: list[tuple[str, float | None, bytes, float | None, int, str]] = []
+        for run, decision in self._latest.items():
+            state = decision.state
+            step = encode(state.to_json()), decision.due, state.seq, run
+            if run in self._turned:
+                turns.append((state.status, state.ended_at, *step))
+            else:
+                steps.append(step)
+        if steps:
+            ledger.save_steps(connection, steps)
+        if turns:
+            ledger.save_turns(connection, turns)
 
     def versions(self, pipeline: Pipeline) -> dict[str, int]:
         """The versions of contracts that a run which begins now keeps to its end."""

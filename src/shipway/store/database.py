@@ -84,8 +84,8 @@ class Connection(Protocol):
         """Wait until nobody else is past this point with the same number; until the commit."""
         ...
 
-    def next_run_number(self) -> int:
-        """A number that no run has or had."""
+    def next_run_numbers(self, count: int) -> list[int]:
+        """Numbers that no run has or had."""
         ...
 
     def horizon(self) -> int | None:

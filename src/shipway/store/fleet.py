@@ -218,7 +218,11 @@ def reports(connection: Connection, limit: int) -> list[tuple[int, str, bytes]]:
 
 
 def take_report(connection: Connection, report: int) -> bool:
-    """Take a report into this transaction; False when another engine has it or had it."""
+    """Take a report into this transaction; False when another engine has it or had it.
+
+    The claim goes with the last word of its attempt only: without it the order, still open, would
+    look as if nobody had taken it, and be done again.
+    """
     row = connection.execute(
         "DELETE FROM reports WHERE id ="
         " (SELECT id FROM reports WHERE id = ? FOR UPDATE SKIP LOCKED)"
@@ -228,8 +232,10 @@ def take_report(connection: Connection, report: int) -> bool:
     if row is None:
         return False
     connection.execute(
-        "DELETE FROM claims WHERE run = ? AND stage = ? AND attempt = ? AND state <> 'held'",
-        tuple(row),
+        "DELETE FROM claims c WHERE run = ? AND stage = ? AND attempt = ? AND state <> 'held'"
+        " AND NOT EXISTS (SELECT 1 FROM reports r WHERE r.id > ? AND r.run = c.run"
+        " AND r.stage = c.stage AND r.attempt = c.attempt)",
+        (*row, report),
     )
     return True
 

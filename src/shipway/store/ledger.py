@@ -66,13 +66,12 @@ def results(connection: Connection, run: str) -> list[bytes]:
     return [row[0] for row in rows]
 
 
-def insert_pipeline(
-    connection: Connection, digest: str, name: str, version: int, definition: bytes
-) -> None:
-    connection.execute(
+def insert_pipelines(connection: Connection, rows: Iterable[tuple[str, str, int, bytes]]) -> None:
+    """Rows are (digest, name, version, definition); one that is there stays as it is."""
+    connection.executemany(
         "INSERT INTO pipelines (digest, name, version, definition) VALUES (?, ?, ?, ?)"
         " ON CONFLICT (digest) DO NOTHING",
-        (digest, name, version, definition),
+        rows,
     )
 
 
@@ -87,39 +86,47 @@ def mend_pipeline(
     )
 
 
-def insert_run(
-    connection: Connection, row: RunRow, due: float | None, pipeline_name: str, seq: int
-) -> int:
-    """Insert a run and give it the next number, which is returned."""
-    number = connection.next_run_number()
-    connection.execute(
-        "INSERT INTO runs (id, number, status, pipeline, title, trace, submission, state, due,"
-        " created_at, pipeline_name, seq) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            row.id,
-            number,
-            row.status,
-            row.pipeline,
-            row.title,
-            row.trace,
-            row.submission,
-            row.state,
-            due,
-            row.created_at,
-            pipeline_name,
-            seq,
-        ),
-    )
-    return number
+class NewRun(NamedTuple):
+    """A run that is to be written for the first time; its number is given then."""
+
+    id: str
+    status: str
+    pipeline: str
+    title: str
+    trace: str
+    submission: bytes
+    state: bytes
+    due: float | None
+    created_at: float
+    pipeline_name: str
+    seq: int
 
 
-def save_runs(
-    connection: Connection,
-    rows: Sequence[tuple[str, bytes, float | None, float | None, int, str]],
-) -> None:
-    """Rows are (status, state, due, ended_at, seq, run)."""
+def insert_runs(connection: Connection, rows: Sequence[NewRun]) -> list[int]:
+    """Insert runs and give them the next numbers, which are returned."""
+    numbers = connection.next_run_numbers(len(rows))
     connection.executemany(
-        "UPDATE runs SET status = ?, state = ?, due = ?, ended_at = ?, seq = ? WHERE id = ?", rows
+        "INSERT INTO runs (number, id, status, pipeline, title, trace, submission, state, due,"
+        " created_at, pipeline_name, seq) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [(number, *row) for number, row in zip(numbers, rows, strict=True)],
+    )
+    return numbers
+
+
+def save_steps(
+    connection: Connection, rows: Sequence[tuple[bytes, float | None, int, str]]
+) -> None:
+    """Rows are (state, due, seq, run), of runs whose status stays: no index has to be touched."""
+    connection.executemany("UPDATE runs SET state = ?, due = ?, seq = ? WHERE id = ?", rows)
+
+
+def save_turns(
+    connection: Connection,
+    rows: Sequence[tuple[str, float | None, bytes, float | None, int, str]],
+) -> None:
+    """Rows are (status, ended_at, state, due, seq, run)."""
+    connection.executemany(
+        "UPDATE runs SET status = ?, ended_at = ?, state = ?, due = ?, seq = ? WHERE id = ?", rows
     )
 
 

@@ -198,11 +198,9 @@ class PostgresConnection:
     def take_turns(self, what: int) -> None:
         self.execute("SELECT pg_advisory_xact_lock(?)", (what,))
 
-    def next_run_number(self) -> int:
-        row = self.execute("SELECT nextval('run_numbers')").fetchone()
-        assert row is not None  # noqa: S101 - a sequence always answers
-        number: int = row[0]
-        return number
+    def next_run_numbers(self, count: int) -> list[int]:
+        rows = self.execute("SELECT nextval('run_numbers') FROM generate_series(1, ?)", (count,))
+        return [row[0] for row in rows]
 
     def horizon(self) -> int | None:
         """The last position that was given out, or the one before the first that is still open.

@@ -73,9 +73,9 @@ class SqliteConnection(sqlite3.Connection):
     def take_turns(self, what: int) -> None:
         """Nothing: who may write is alone."""
 
-    def next_run_number(self) -> int:
-        number: int = self.execute("SELECT coalesce(max(number), 0) + 1 FROM runs").fetchone()[0]
-        return number
+    def next_run_numbers(self, count: int) -> list[int]:
+        last: int = self.execute("SELECT coalesce(max(number), 0) FROM runs").fetchone()[0]
+        return list(range(last + 1, last + 1 + count))
 
     def horizon(self) -> int | None:
         """Transactions that write come one after another, and so do positions."""

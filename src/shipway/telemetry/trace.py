@@ -63,7 +63,7 @@ def child(traceparent: str) -> str:
 @lru_cache(maxsize=4096)
 def _around_span(traceparent: str) -> tuple[str, str]:
     """A run's own context without its span id: every order of the run asks for it."""
-    known = parse(traceparent)
+    known = _parse_parent(traceparent) or Trace.begin()
     before = f"00-{known.trace_id}-"
     return before, known.traceparent[len(before) + len(known.span_id) :]
 

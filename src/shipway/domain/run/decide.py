@@ -51,12 +51,13 @@ class Order(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """``cancels`` are attempts (stage, attempt) whose work must stop."""
+    """``cancels`` are attempts (stage, attempt) whose work must stop; ``due`` is the next timer."""
 
     state: RunState
     events: tuple[e.Event, ...]
     orders: tuple[Order, ...]
     cancels: tuple[tuple[str, int], ...]
+    due: float | None
 
 
 def submit(
@@ -102,7 +103,8 @@ def _decision(draft: Draft, before: RunState | None) -> Decision:
             if now is stage or not stage.in_hand or (now.in_hand and now.token == stage.token):
                 continue
             cancels.append((name, stage.attempt))
-    return Decision(draft.state, tuple(draft.events), orders, tuple(cancels))
+    state = draft.state
+    return Decision(state, tuple(draft.events), orders, tuple(cancels), state.due())
 
 
 def _order(state: RunState, event: e.StageQueued) -> Order:
