@@ -293,25 +293,26 @@ class Writer:
             self._loop.call_later(_TRY_AGAIN_AFTER, self._put, batch[0])
 
     def _one(self, asked: _Asked, page: Page) -> Committed:
-        if isinstance(asked.given, Ready):
-            return self._begin(asked.given, page)
-        if isinstance(asked.given, CorruptRunError):
-            return self._distrusted(asked, asked.given, page.now)
+        given = asked.given
+        if isinstance(given, Ready):
+            return self._begin(given, page)
+        if isinstance(given, CorruptRunError):
+            return self._distrusted(asked, given, page.now)
         if asked.once is not None and not asked.once(self._connection):
             return Committed(asked.run, None, (), taken=False)
         try:
-            state, trace = self._load(asked.run, asked.given)
+            state, trace = self._load(asked.run, given)
         except CorruptRunError as error:
             return self._distrusted(asked, error, page.now)
         try:
-            decision = decide(state, asked.given, page.now)
+            decision = decide(state, given, page.now)
         except Exception as error:  # noqa: BLE001 - what one state makes impossible must not fail others
             unsound = CorruptRunError(
                 f"the run cannot go on from its state: {type(error).__name__}"
             )
             self._log.exception("run.unsound", run=asked.run)
             return self._distrusted(asked, unsound, page.now)
-        finished = asked.given.stage if isinstance(asked.given, e.Completed) else None
+        finished = given.stage if isinstance(given, e.Completed) else None
         orders = page.add(state, decision, trace, finished, asked.outcome)
         if asked.command is not None:
             self._reply(asked, _answer(decision))

@@ -12,7 +12,7 @@ from shipway.agents.agent import Artifacts
 from shipway.contracts.envelope import Task
 from shipway.contracts.model import ArtifactRef
 from shipway.contracts.registry import Contract
-from shipway.engine.codec import decode, encode
+from shipway.engine.codec import Result, decode, encode
 from shipway.errors import ContractError
 
 
@@ -22,7 +22,7 @@ def check_request(contract: Contract, task: Task) -> BaseModel:
     if task.version != contract.version:
         request = contract.history.cast("request", request, task.version, contract.version)
     try:
-        return contract.request.model_validate_json(encode(request))
+        return contract.request.__pydantic_validator__.validate_json(encode(request))  # type: ignore[no-any-return] # it is that model
     except pydantic.ValidationError as error:
         raise ContractError(_faults(f"the request for {contract.capability}", error)) from None
 
@@ -51,10 +51,9 @@ def check_result(
                 f"the result of {contract.capability} names a file {ref.name!r} that is not there "
                 "or differs from its digest"
             )
-    plain: dict[str, Any] = decode(data)
-    if version not in {None, contract.version}:
-        plain = contract.history.cast("result", plain, contract.version, version)
-    return plain
+    if version is None or version == contract.version:
+        return Result(data)
+    return contract.history.cast("result", decode(data), contract.version, version)
 
 
 def references(value: Any) -> list[ArtifactRef]:

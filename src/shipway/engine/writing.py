@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from shipway import __version__
 from shipway.contracts.model import timestamp
@@ -188,21 +189,22 @@ class Page:
     def _row(self, run: str, trace: str, order: Order, pinned: Mapping[str, int]) -> OrderRow:
         """The order with its task, as an agent will receive it."""
         version = pinned.get(order.capability)
-        task = encode(
-            {
-                "capability": order.capability,
-                "version": version or self._contracts[order.capability].version,
-                "run": run,
-                "stage": order.stage,
-                "attempt": order.attempt,
-                "token": order.token,
-                "agent": order.agent,
-                "key": f"{run}:{order.stage}:{order.generation}",
-                "traceparent": child(trace),
-                "deadline": timestamp(order.due),
-                "request": order.request,
-                **({"priority": order.priority} if order.priority else {}),
-                **({"suspicions": order.suspicions} if order.suspicions else {}),
-            }
-        )
-        return OrderRow(run, order.stage, order.attempt, order.token, self._deliveries, task)
+        task: dict[str, Any] = {
+            "capability": order.capability,
+            "version": version or self._contracts[order.capability].version,
+            "run": run,
+            "stage": order.stage,
+            "attempt": order.attempt,
+            "token": order.token,
+            "agent": order.agent,
+            "key": f"{run}:{order.stage}:{order.generation}",
+            "traceparent": child(trace),
+            "deadline": timestamp(order.due),
+            "request": order.request,
+        }
+        if order.priority:
+            task["priority"] = order.priority
+        if order.suspicions:
+            task["suspicions"] = order.suspicions
+        given = encode(task)
+        return OrderRow(run, order.stage, order.attempt, order.token, self._deliveries, given)

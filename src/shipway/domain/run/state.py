@@ -91,8 +91,15 @@ class StageState:
     asks: tuple[AskState, ...] = ()
 
     def to_json(self) -> tuple[Any, ...]:
-        """Every field but the result, in the order of ``_STORED``; asks as dataclasses."""
-        return _stored(self)
+        """Every field but the result, in the order of ``_STORED``; asks as dataclasses.
+
+        Made once: a run is written at every step, and most of its stages are as they were.
+        """
+        memory = self.__dict__
+        made: tuple[Any, ...] | None = memory.get(_MADE)
+        if made is None:
+            made = memory[_MADE] = _stored(self)
+        return made
 
     @property
     def in_hand(self) -> bool:
@@ -121,6 +128,7 @@ class StageState:
 _QUEUED, _RUNNING, _WAITING = StageStatus.QUEUED, StageStatus.RUNNING, StageStatus.WAITING
 _PASSED = StageStatus.PASSED
 _STORED = tuple(each.name for each in fields(StageState) if each.name != "result")
+_MADE = "_made"
 _stored: Callable[[StageState], tuple[Any, ...]] = attrgetter(*_STORED)
 
 
@@ -215,6 +223,7 @@ def changed(value: Changed, **changes: Any) -> Changed:
     new = object.__new__(type(value))
     known = new.__dict__
     known.update(value.__dict__)
+    known.pop(_MADE, None)
     known.update(changes)
     return new
 

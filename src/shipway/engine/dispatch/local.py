@@ -141,7 +141,7 @@ class LocalDispatch:
     async def _attempt(self, attempt: _Attempt) -> None:
         order = attempt.order
         try:
-            task = Task.model_validate_json(order.task)
+            task = Task.__pydantic_validator__.validate_json(order.task)
         except ValueError:
             why = f"the order of {order.stage}, attempt {order.attempt}, cannot be read"
             self._distrust(order.run, CorruptRunError(why))
@@ -158,7 +158,8 @@ class LocalDispatch:
         took = time.time() - began
         if took > ANNOUNCE_AFTER:  # long enough for people to have seen it running
             self._note(task, given, took)
-        self._tell(order.run, given, encode({"status": given.status, "error": given.error}))
+        done = _DONE if given.error is None and given.status == "succeeded" else _said(given)
+        self._tell(order.run, given, done)
 
     async def _let_in(self, order: OrderRow, task: Task, lanes: tuple[Lane, ...]) -> None:
         """Wait for room; a wait that a person would notice is recorded with its reason."""
@@ -223,6 +224,13 @@ class LocalDispatch:
             if not working.cancelled():
                 working.exception()  # what it says now no longer counts, and is no news
             raise
+
+
+def _said(given: e.Completed) -> bytes:
+    return encode({"status": given.status, "error": given.error})
+
+
+_DONE = encode({"status": "succeeded", "error": None})
 
 
 @cache
