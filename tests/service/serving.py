@@ -94,6 +94,33 @@ def serving(home: Path, *words: str, **given: Any) -> Iterator[Served]:
         process.stdout.close()
 
 
+@contextmanager
+def slow(*times: float, **given: Any) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A server whose requests take as long as they say; ``times``: deregister, linger, drain, total.
+
+    ``given``: ``headers_within``, ``connections``, ``limits``; with any of them four are served at once.
+    """
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            str(Path(__file__).parent / "slow_app.py"),
+            json.dumps(times),
+            json.dumps(given),
+        ],
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        yield process, process.stdout.readline().strip()
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server that lives as long as the tests; its home is nobody else's."""

@@ -7,8 +7,10 @@ import json
 import sys
 import time
 
+from shipway.resilience.adaptive import AdaptiveLimit, AdaptivePolicy
 from shipway.server.drain import DrainServer, Times
-from shipway.server.edge import Edge, Traffic
+from shipway.server.edge import Edge, Limits, Traffic
+from shipway.server.protocol import Protocol
 from shipway.server.sockets import address_of, own
 from shipway.telemetry.logs import configure
 
@@ -34,13 +36,23 @@ def main() -> None:
     times = Times(*json.loads(sys.argv[1]))
     listener = own("127.0.0.1", 0)
     traffic = Traffic(hosts=frozenset({b"127.0.0.1"}))
-    edge = Edge(app, traffic, lambda _header: True)
+    given = json.loads(sys.argv[2])
+    Protocol.headers_within = given.get("headers_within", Protocol.headers_within)
+    room = AdaptivePolicy(initial=4, least=4, most=4) if given else AdaptivePolicy()
+    edge = Edge(
+        app,
+        traffic,
+        lambda _header: True,
+        limits=Limits(**given.get("limits", {})),
+        admission=AdaptiveLimit(room),
+    )
     server = DrainServer(
         edge,
         traffic,
         times,
         asked=lambda: say("asked"),
         closed=lambda: say("closed"),
+        connections=given.get("connections", 4096),
     )
     say(address_of(listener))
     server.run(sockets=[listener])

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import shutil
 import signal
 import socket
@@ -12,38 +10,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from restarts import roll
-from serving import ROOT, serving, settled
+from serving import ROOT, serving, settled, slow
 
 from shipway.server.sockets import own
-
-HERE = Path(__file__).parent
-
-
-@contextmanager
-def slow(*times: float) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A server whose requests take as long as they say; ``times``: deregister, linger, drain, total."""
-    process = subprocess.Popen(
-        [sys.executable, str(HERE / "slow_app.py"), json.dumps(times)],
-        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    assert process.stdout is not None
-    try:
-        yield process, process.stdout.readline().strip()
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
 
 
 def asking(url: str, path: str) -> tuple[threading.Thread, list[object]]:

@@ -1,11 +1,22 @@
-"""More than can be served: it is refused at once, with a time to come back, and health still answers."""
+"""More than can be served, too large, too slow: it is refused in time, and the others are served."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
+import time
+from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import psutil
+import pytest
+from serving import slow
 
 from shipway.resilience.adaptive import AdaptiveLimit, AdaptivePolicy
+from shipway.server.doorkeeper import whole
 from shipway.server.edge import Edge, Traffic
 
 
@@ -57,3 +68,140 @@ def test_what_is_too_much_is_shed_early_and_health_answers():
         assert traffic.in_flight == 0
 
     asyncio.run(work())
+
+
+SIMPLE = b"GET /api/v1/runs HTTP/1.1\r\nhost: a\r\nx-request-id: mine\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        (SIMPLE, "GET"),
+        (b"POST /api/v1/runs?a=1 HTTP/1.1\r\ncontent-length: 2\r\n\r\n{}", "POST"),
+        (SIMPLE.replace(b"x-", b"connection: keep-alive\r\nx-"), "GET"),
+        (SIMPLE + SIMPLE, None),
+        (SIMPLE[:-2], None),
+        (SIMPLE.replace(b"runs", b"runs/1/events?after=1"), None),
+        (SIMPLE.replace(b"/api/v1/runs", b"/health"), None),
+        (SIMPLE.replace(b"1.1", b"1.0"), None),
+        (SIMPLE.replace(b"x-", b"connection: close\r\nx-"), None),
+        (SIMPLE.replace(b"x-", b"Transfer-Encoding: chunked\r\nx-"), None),
+        (SIMPLE.replace(b"x-", b"content-length: 5\r\nx-"), None),
+        (SIMPLE.replace(b"x-", b"content-length: 0\r\nContent-Length: 0\r\nx-"), None),
+    ],
+)
+def test_only_one_whole_and_simple_request_is_turned_away_unread(data, found):
+    assert whole(data) == found
+
+
+PATIENCE = 2.0
+GIVEN = {
+    "headers_within": PATIENCE,
+    "connections": 1200,
+    "limits": {"body_seconds": PATIENCE, "linger_seconds": 0.5},
+}
+
+
+@pytest.fixture(scope="module")
+def under_pressure() -> Iterator[tuple[psutil.Process, str]]:
+    """A server that serves four at once, and gives headers and bodies two seconds."""
+    with slow(0.0, 0.0, 1.0, 5.0, **GIVEN) as (process, url):
+        served(url)
+        yield psutil.Process(process.pid), url
+
+
+def served(url: str) -> None:
+    answer = httpx.get(f"{url}/slow/0", timeout=20, trust_env=False)
+    assert (answer.status_code, answer.text) == (200, "done")
+
+
+def opened(url: str, sent: bytes) -> socket.socket:
+    place = urlsplit(url)
+    line = socket.create_connection((str(place.hostname), int(place.port or 0)), timeout=20)
+    line.sendall(sent)
+    return line
+
+
+def heard(line: socket.socket) -> bytes:
+    """Everything until the server closes."""
+    parts = []
+    with contextlib.suppress(ConnectionResetError):
+        while part := line.recv(65_536):
+            parts.append(part)
+    return b"".join(parts)
+
+
+def grown(process: psutil.Process, before: int) -> float:
+    """MiB that it took since."""
+    return (process.memory_info().rss - before) / 2**20
+
+
+def test_a_thousand_who_never_end_their_headers_cost_little_and_nobody_else_anything(
+    under_pressure,
+):
+    process, url = under_pressure
+    before = process.memory_info().rss
+    began = time.monotonic()
+    lines = [opened(url, b"GET /slow/0 HTTP/1.1\r\nhost: 127.0.0.1\r\nx: ") for _ in range(1000)]
+    try:
+        served(url)
+        assert grown(process, before) < 50
+        while time.monotonic() - began < PATIENCE * 0.75:
+            for line in lines[::100]:
+                with contextlib.suppress(OSError):  # a busy machine may have closed it by now
+                    line.send(b"a")  # whoever trickles has no more time than the others
+            time.sleep(0.1)
+        said = [heard(line) for line in lines]
+        assert all(one.startswith(b"HTTP/1.1 408 ") for one in said)
+        assert b"application/problem+json" in said[0]
+        assert time.monotonic() - began < PATIENCE + 15
+    finally:
+        for line in lines:
+            line.close()
+    served(url)
+
+
+def test_who_sends_a_body_slowly_holds_no_place_and_is_given_up(under_pressure):
+    _, url = under_pressure
+    head = b"POST /slow/0 HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 100\r\n\r\n{"
+    lines = [opened(url, head) for _ in range(40)]  # ten times as many as are served at once
+    try:
+        served(url)
+        assert all(heard(line).startswith(b"HTTP/1.1 408 ") for line in lines)
+    finally:
+        for line in lines:
+            line.close()
+
+
+def test_a_gigabyte_is_refused_before_it_is_read(under_pressure):
+    process, url = under_pressure
+    before = process.memory_info().rss
+    head = b"POST /slow/0 HTTP/1.1\r\nhost: 127.0.0.1\r\n"
+    with opened(url, head + b"content-length: 1000000000\r\n\r\n") as line:
+        assert heard(line).startswith(b"HTTP/1.1 413 ")
+    sent, part = 0, b"100000\r\n" + b"0" * 2**20 + b"\r\n"
+    with opened(url, head + b"transfer-encoding: chunked\r\n\r\n") as line:
+        with contextlib.suppress(OSError):
+            while sent < 1000:
+                line.sendall(part)
+                sent += 1
+        assert heard(line).startswith(b"HTTP/1.1 413 ") or sent < 64
+    assert (
+        sent < 64
+    )  # what the buffers of the system take, and what is read so that the answer arrives
+    bomb = b"content-encoding: gzip\r\ncontent-length: 1000000\r\n\r\n\x1f\x8b"
+    with opened(url, head + bomb) as line:
+        assert heard(line).startswith(b"HTTP/1.1 415 ")
+    assert grown(process, before) < 50
+    served(url)
+
+
+def test_who_is_silent_gives_way_when_there_are_too_many():
+    with slow(0.0, 0.0, 1.0, 5.0, connections=20) as (_, url):
+        first = opened(url, b"")
+        with contextlib.ExitStack() as others:
+            for _ in range(30):
+                others.enter_context(opened(url, b""))
+            assert heard(first) == b""
+            served(url)
+        first.close()

@@ -113,5 +113,5 @@ async def detailed(here: Here) -> Response:
     responses=problems()
     | {200: {"description": "text", "content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
-def metrics() -> Response:
+async def metrics() -> Response:
     return Response(exposition(), media_type=CONTENT_TYPE)

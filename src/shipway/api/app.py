@@ -42,6 +42,8 @@ from shipway.telemetry.failures import MEDIA_TYPE
 
 OPEN = frozenset({"/health", "/health/ready", "/openapi.json"})
 """What is answered without a token."""
+ALWAYS = OPEN | {"/health/detailed", "/metrics"}
+"""What is answered from memory, also when there is no room for anything else."""
 
 _ROUTERS = (
     about,

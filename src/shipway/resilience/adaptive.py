@@ -59,6 +59,14 @@ class AdaptiveLimit:
     def details(self) -> AdaptiveDetails:
         return AdaptiveDetails(self.limit, self.in_flight, self.refused, self._usual)
 
+    def full(self, coming: int = 0) -> bool:
+        """Whether ``enter`` would refuse, once those have entered that are coming."""
+        return self.in_flight + coming >= int(self._limit)
+
+    def refuse(self) -> None:
+        """Somebody was turned away without asking ``enter``."""
+        self.refused += 1
+
     def enter(self, share: float = 1.0) -> float:
         """The time at which it begins, or OverloadError; what may be shed first has a smaller share."""
         if self.in_flight >= max(1, math.floor(self._limit * share)):

@@ -17,7 +17,7 @@ from uvicorn import Config, Server
 
 from shipway.errors import ExitCode
 from shipway.server.edge import Traffic
-from shipway.server.protocol import HEADERS_AT_MOST, Protocol
+from shipway.server.protocol import CONNECTIONS_AT_MOST, HEADERS_AT_MOST, Crowd, Protocol
 from shipway.server.sockets import notify
 
 _log = structlog.get_logger("serve")
@@ -49,6 +49,7 @@ class DrainServer(Server):
         *,
         asked: Callable[[], None],
         closed: Callable[[], None],
+        connections: int = CONNECTIONS_AT_MOST,
     ) -> None:
         """``asked`` is called once when the end is asked for, ``closed`` when nothing new comes in."""
         super().__init__(
@@ -66,6 +67,7 @@ class DrainServer(Server):
                 h11_max_incomplete_event_size=HEADERS_AT_MOST,
             )
         )
+        self.server_state = Crowd(connections)
         self._traffic = traffic
         self._times = times
         self._asked, self._closed = asked, closed

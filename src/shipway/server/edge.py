@@ -9,16 +9,17 @@ import asyncio
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import structlog
 
-from shipway.api.app import OPEN
+from shipway.api.app import ALWAYS, OPEN
 from shipway.api.backend import ASKED
 from shipway.api.problems import Asked, Problem, body, of_refusal, of_status, refusal
 from shipway.errors import OverloadError
+from shipway.server.doorkeeper import Doorkeeper
 from shipway.server.headers import SECURITY
 from shipway.telemetry.failures import MEDIA_TYPE
 from shipway.telemetry.logs import bound
@@ -36,12 +37,13 @@ _ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _PORT = re.compile(rb":[0-9]{1,5}$")
 #: Logged for a caller that went away; nothing is answered.
 _GONE = 499
+_BODIES = frozenset({b"content-length", b"transfer-encoding"})
 _NO_BODY = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much a request may be; sizes in bytes, times in seconds."""
+    """How much a request may be; sizes in bytes, times in seconds; ``bodies`` is of all together."""
 
     body: int = 1024 * 1024
     upload: int = 16 * 1024 * 1024
@@ -50,6 +52,7 @@ class Limits:
     header_bytes: int = 16 * 1024
     address: int = 4 * 1024
     body_seconds: float = 20.0
+    bodies: int = 64 * 1024 * 1024
     linger_bytes: int = 8 * 1024 * 1024
     linger_seconds: float = 2.0
 
@@ -60,6 +63,8 @@ class Traffic:
 
     closing: bool = False
     in_flight: int = 0
+    held: int = 0
+    """Bytes of bodies that are in memory."""
     hosts: frozenset[bytes] = frozenset()
 
 
@@ -73,6 +78,10 @@ class _Exchange:
     headers: dict[bytes, bytes] = field(default_factory=dict)
     status: int = 0
     sent: int = 0
+    held: int = 0
+    """Bytes of its body that are in memory."""
+    unread: bool = False
+    """More of it may be on its way in."""
 
 
 class Admission(Protocol):
@@ -83,6 +92,8 @@ class Admission(Protocol):
         ...
 
     def leave(self, began: float, *, counts: bool = True) -> None: ...
+    def full(self, coming: int = 0) -> bool: ...
+    def refuse(self) -> None: ...
 
 
 class Edge:
@@ -104,6 +115,17 @@ class Edge:
         self._limits = limits or Limits()
         self._told = told
         self._admission = admission
+        self._door = None if admission is None else Doorkeeper(admission, self._turned_away)
+
+    def turned_away(self, data: bytes) -> bytes | None:
+        """The answer to a request that is not even read, as there is no room for it; or None."""
+        if self._door is None or self._traffic.closing:
+            return None
+        return self._door.turned_away(data)
+
+    def _turned_away(self, method: str, seconds: float) -> None:
+        if self._told is not None:
+            self._told(method, "turned away", 503, seconds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; other kinds of connection go straight to the application."""
@@ -122,6 +144,7 @@ class Edge:
             with bound(traceparent=parent, request=request_id) as span:
                 asked = Asked(request_id, span.trace_id)
                 exchange = _Exchange(scope, asked, time.perf_counter(), headers)
+                exchange.unread = scope["method"] not in _NO_BODY or not _BODIES.isdisjoint(headers)
                 scope[ASKED] = asked
                 await self._serve(exchange, receive, self._dressed(exchange, send, span))
                 self._finish(exchange)
@@ -134,8 +157,25 @@ class Edge:
         if refused is not None:
             await self._refuse(exchange, refused, receive, send)
             return
+        if exchange.scope["method"] in _NO_BODY:
+            await self._admitted(exchange, receive, send)
+            return
+        try:
+            again = await self._received(exchange, receive)
+            exchange.unread = isinstance(again, int)
+            if isinstance(again, int):
+                await self._refuse(exchange, again, receive, send)
+            else:
+                await self._admitted(exchange, again, send)
+        except ConnectionResetError:
+            exchange.status = _GONE
+        finally:
+            self._traffic.held -= exchange.held
+
+    async def _admitted(self, exchange: _Exchange, receive: Receive, send: Send) -> None:
+        """A slow caller takes nobody's place: what it sends is here before it is let in."""
         path = exchange.scope["path"]
-        if self._admission is None or path in OPEN or path.endswith("/events"):
+        if self._admission is None or path in ALWAYS or path.endswith("/events"):
             await self._answer(exchange, receive, send)
             return
         try:
@@ -149,27 +189,30 @@ class Edge:
         finally:
             self._admission.leave(began, counts=exchange.status < 400)
 
-    async def _answer(self, exchange: _Exchange, receive: Receive, send: Send) -> None:
-        scope = exchange.scope
-        if scope["method"] not in _NO_BODY:
-            limit = self._limit_of(scope["path"])
-            try:
-                async with asyncio.timeout(self._limits.body_seconds):
-                    data = await _read(receive, limit)
-            except TimeoutError:
-                await self._refuse(exchange, 408, receive, send)
-                return
-            except ConnectionResetError:
-                exchange.status = _GONE
-                return
-            if data is None:
-                await self._refuse(exchange, 413, receive, send)
-                return
-            receive = _again(data, receive)
+    async def _received(self, exchange: _Exchange, receive: Receive) -> Receive | int:
+        """The whole body for whoever reads it, or the status to refuse it with."""
+        limit = self._limit_of(exchange.scope["path"])
+        parts: list[bytes] = []
         try:
-            await self._app(scope, receive, send)
+            async with asyncio.timeout(self._limits.body_seconds):
+                async for part in _parts(receive):
+                    exchange.held += len(part)
+                    self._traffic.held += len(part)
+                    if exchange.held > limit:
+                        return 413
+                    if self._traffic.held > self._limits.bodies:
+                        SHED.of("memory").inc()
+                        return 503
+                    parts.append(part)
+        except TimeoutError:
+            return 408
+        return _again(parts[0] if len(parts) == 1 else b"".join(parts), receive)
+
+    async def _answer(self, exchange: _Exchange, receive: Receive, send: Send) -> None:
+        try:
+            await self._app(exchange.scope, receive, send)
         except Exception:  # noqa: BLE001 - the last resort: it is logged, and the caller gets an answer
-            _log.exception("request.failed", path=_template(scope))
+            _log.exception("request.failed", path=_template(exchange.scope))
             if not exchange.status:
                 await _say(of_status(500, exchange.asked), send)
 
@@ -193,13 +236,16 @@ class Edge:
         return self._limits.upload if path == self._limits.upload_path else self._limits.body
 
     async def _refuse(self, exchange: _Exchange, status: int, receive: Receive, send: Send) -> None:
-        """Answer, and read on for a little while so that the answer is not lost in a reset."""
-        headers = [(b"connection", b"close")]
+        """Answer; where more is coming, read on for a little so that the answer is not lost in a reset."""
+        headers = [(b"connection", b"close")] if exchange.unread else []
         if status == 503:
             headers.append((b"retry-after", b"1"))
         if status == 401:
             headers.append((b"www-authenticate", b'Bearer realm="shipway"'))
         problem = of_refusal(refusal(status), exchange.asked)
+        if not exchange.unread:
+            await _say(problem, send, headers)
+            return
         data = body(problem)
         await send(_start(problem.status, [*headers, (b"content-length", b"%d" % len(data))]))
         await send({"type": "http.response.body", "body": data, "more_body": True})
@@ -256,20 +302,15 @@ def _single(pairs: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     return dict(pairs)
 
 
-async def _read(receive: Receive, limit: int) -> bytes | None:
-    """The whole body, None once it is too large; ConnectionResetError when the caller went away."""
-    parts: list[bytes] = []
-    size = 0
+async def _parts(receive: Receive) -> AsyncIterator[bytes]:
+    """A body as it comes in; ConnectionResetError when the caller went away."""
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ConnectionResetError
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > limit:
-            return None
+        yield message.get("body", b"")
         if not message.get("more_body", False):
-            return parts[0] if len(parts) == 1 else b"".join(parts)
+            return
 
 
 async def _discard(receive: Receive, limit: int) -> None:
@@ -298,7 +339,7 @@ def _start(status: int, headers: list[tuple[bytes, bytes]]) -> Message:
     return {"type": "http.response.start", "status": status, "headers": [kind, *headers]}
 
 
-async def _say(problem: Problem, send: Send) -> None:
+async def _say(problem: Problem, send: Send, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
     data = body(problem)
-    await send(_start(problem.status, [(b"content-length", b"%d" % len(data))]))
+    await send(_start(problem.status, [*headers, (b"content-length", b"%d" % len(data))]))
     await send({"type": "http.response.body", "body": data})

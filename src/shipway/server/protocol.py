@@ -8,8 +8,10 @@ from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
 
 from shipway.api.problems import Asked, body, of_refusal, refusal
+from shipway.server.edge import Edge
 from shipway.server.headers import SECURITY
 from shipway.telemetry.failures import MEDIA_TYPE
 from shipway.telemetry.trace import Trace
@@ -20,7 +22,27 @@ HEADERS_WITHIN = 10.0
 HEADERS_AT_MOST = 32 * 1024
 #: Seconds for a caller to take what was written, before the connection is cut.
 TAKEN_WITHIN = 30.0
+#: Connections that are open at once; fewer where the system gives us fewer descriptors.
+CONNECTIONS_AT_MOST = 8192
 _ON_ITS_WAY = 0.5
+
+
+def _let_in(_data: bytes) -> None:
+    """For applications behind no edge of ours."""
+
+
+class Crowd(ServerState):
+    """The connections of a server, at most so many: who has been silent longest gives way to the next."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most = most
+        #: Those from whom no whole request came since they were opened or answered, oldest first.
+        self.silent: dict[Protocol, None] = {}
+
+    def make_room(self) -> None:
+        if len(self.connections) > self.most and self.silent:
+            next(iter(self.silent)).give_way()
 
 
 class Protocol(H11Protocol):
@@ -30,29 +52,67 @@ class Protocol(H11Protocol):
 
     def __init__(self, *args: Any, **given: Any) -> None:
         super().__init__(*args, **given)
+        state = self.server_state
+        self._crowd = state if isinstance(state, Crowd) else Crowd(CONNECTIONS_AT_MOST)
         self._deadline: asyncio.TimerHandle | None = None
         self._stuck: asyncio.TimerHandle | None = None
         self._asked = False
+        self._turned_away = self.app.turned_away if isinstance(self.app, Edge) else _let_in
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A connection that says nothing is closed in time, too."""
         super().connection_made(transport)
         self._expect_headers()
+        self._crowd.silent[self] = None
+        self._crowd.make_room()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the deadline with the connection."""
         self._stop_expecting()
         self._unstick()
+        self._crowd.silent.pop(self, None)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Headers that begin have to end; a request that has begun is the application's affair."""
+        if self._at_rest() and (refusal := self._turned_away(data)) is not None:
+            self._asked = True
+            self._stop_expecting()
+            self.transport.write(refusal)
+            self._keep_alive()
+            return
         super().data_received(data)
         if self.conn.their_state is h11.IDLE and self.conn.trailing_data[0]:
             self._expect_headers()
         elif self.conn.their_state is not h11.IDLE:
             self._asked = True
             self._stop_expecting()
+            self._crowd.silent.pop(self, None)
+
+    def on_response_complete(self) -> None:
+        """From now on it is silent again."""
+        super().on_response_complete()
+        if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
+            self._crowd.silent[self] = None
+
+    def give_way(self) -> None:
+        """There are too many, and this one has been silent for longest."""
+        self._crowd.silent.pop(self, None)
+        self.transport.abort()
+
+    def _at_rest(self) -> bool:
+        """Nothing has come in that is not answered, and everything answered was taken."""
+        return (
+            self.conn.their_state is h11.IDLE
+            and not self.conn.trailing_data[0]
+            and not self.flow.write_paused
+        )
+
+    def _keep_alive(self) -> None:
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
 
     def _expect_headers(self) -> None:
         if self._deadline is None:

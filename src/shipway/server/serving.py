@@ -20,14 +20,25 @@ from shipway.config import Settings
 from shipway.errors import ExitCode
 from shipway.health.monitor import Monitor
 from shipway.lifecycle import settle_memory
-from shipway.resilience.adaptive import AdaptiveLimit
+from shipway.resilience.adaptive import AdaptiveLimit, AdaptivePolicy
 from shipway.server.drain import DrainServer, Times
 from shipway.server.edge import Edge, Traffic
-from shipway.server.sockets import address_of, announce, notify, watchdog_seconds, withdraw
+from shipway.server.protocol import CONNECTIONS_AT_MOST
+from shipway.server.sockets import (
+    address_of,
+    announce,
+    connections_at_most,
+    notify,
+    watchdog_seconds,
+    withdraw,
+)
 from shipway.server.token import TokenCheck, token_of
 from shipway.telemetry.requests import RequestLog
 
 _log = structlog.get_logger("serve")
+#: One interpreter answers: more at once than a few make all of them later, and more than there are
+#: threads to work in only stand in line.
+_ROOM = AdaptivePolicy(initial=16, least=4, most=40, queue=2)
 _HOSTS = frozenset({b"127.0.0.1", b"localhost", b"[::1]"})
 
 
@@ -65,10 +76,15 @@ class Serving:
             self._traffic,
             TokenCheck(token),
             told=requests.observe,
-            admission=AdaptiveLimit(),
+            admission=AdaptiveLimit(_ROOM),
         )
         self._server = DrainServer(
-            edge, self._traffic, self._times, asked=self._asked, closed=self._closed
+            edge,
+            self._traffic,
+            self._times,
+            asked=self._asked,
+            closed=self._closed,
+            connections=connections_at_most(CONNECTIONS_AT_MOST),
         )
 
     def run(self) -> int:

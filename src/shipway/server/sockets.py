@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import resource
 import socket
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from shipway.errors import ConfigurationError, ConflictError, UsageError
 
 _FIRST = 3
 _BACKLOG = 2048
+#: Descriptors that we ask for, those that files, databases and children take, and the least to serve.
+_DESCRIPTORS, _OURS, _FEWEST = 16_384, 512, 64
 
 
 def check_loopback(host: str) -> str:
@@ -69,6 +72,16 @@ def inherited() -> socket.socket:
         raise UsageError("the descriptor that was handed over is no listening TCP socket")
     check_loopback(listener.getsockname()[0])
     return listener
+
+
+def connections_at_most(wanted: int) -> int:
+    """As many as the system lets us have open beside what else we hold; asks it for all it gives."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    ceiling = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+    if resource.RLIM_INFINITY != soft < ceiling:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (ceiling, hard))
+        soft = ceiling
+    return max(_FEWEST, wanted if soft == resource.RLIM_INFINITY else min(wanted, soft - _OURS))
 
 
 def notify(state: str) -> None:

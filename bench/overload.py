@@ -1,0 +1,265 @@
+"""Offers a server 4 and 10 times what it can do: what it still does, as a share of its capacity.
+
+The callers are a process of their own on a core of their own. They send on at the rate that they were
+told, whatever is answered; an answer counts when it is a 200 within the deadline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+TESTS = Path(__file__).resolve().parent.parent / "tests"
+sys.path[:0] = [str(TESTS / "service"), str(TESTS)]
+
+from serving import Served, serving  # noqa: E402 - the paths above come first
+
+from gitcalls import git  # noqa: E402
+
+DEADLINE, SECONDS, ROUNDS, RUNS = 1.0, 3.0, 1, 40
+ASKED = "/api/v1/runs?limit=40"
+_LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
+_TICK, _HEALTH_EVERY = 0.002, 0.02
+
+
+@dataclass
+class Counts:
+    """What became of the requests, and after how many seconds."""
+
+    good: list[float] = field(default_factory=list)
+    late: int = 0
+    shed: list[float] = field(default_factory=list)
+    without_hint: int = 0
+    other: int = 0
+    unsent: int = 0
+    health: list[float] = field(default_factory=list)
+    health_bad: int = 0
+
+    def took(self, status: bytes, head: bytes, seconds: float) -> None:
+        if status == b"200":
+            if seconds <= DEADLINE:
+                self.good.append(seconds)
+            else:
+                self.late += 1
+        elif status == b"503":
+            self.shed.append(seconds)
+            self.without_hint += b"retry-after: " not in head.lower()
+        else:
+            self.other += 1
+
+
+class Line(asyncio.Protocol):
+    """One connection with one request at a time; ``done`` hears of each answer."""
+
+    def __init__(self, done: Any) -> None:
+        self._done = done
+        self._got = b""
+        self.since = 0.0
+        self.transport: Any = None
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+
+    def ask(self, request: bytes, since: float) -> None:
+        self.since = since
+        self.transport.write(request)
+
+    def data_received(self, data: bytes) -> None:
+        self._got += data
+        end = self._got.find(b"\r\n\r\n")
+        if end < 0:
+            return
+        found = _LENGTH.search(self._got, 0, end)
+        length = int(found[1]) if found else 0
+        if len(self._got) - end - 4 < length:
+            return
+        head, self._got = self._got[:end], b""
+        self._done(self, head, time.monotonic() - self.since)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._done(self, None, 0.0)
+
+
+class Callers:
+    """``lines`` connections to the server; ``rate`` None asks again as soon as it is answered."""
+
+    def __init__(self, given: dict[str, Any]) -> None:
+        place = urlsplit(given["url"])
+        self._place = (str(place.hostname), int(place.port or 80))
+        head = f" HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {given['token']}\r\n\r\n"
+        self._request = f"GET {ASKED}{head}".encode()
+        self._health = f"GET /health{head}".encode()
+        self._rate, self._lines = given["rate"], given["lines"]
+        self._until = 0.0
+        self.counts = Counts()
+        self._idle: list[Line] = []
+        self._waiting: deque[float] = deque()
+
+    async def work(self, seconds: float) -> Counts:
+        await asyncio.gather(*(self._connect() for _ in range(self._lines)))
+        watching = asyncio.create_task(self._watch_health())
+        began = time.monotonic()
+        self._until = began + seconds
+        sent = 0
+        if self._rate is None:
+            for line in [self._idle.pop() for _ in range(len(self._idle))]:
+                line.ask(self._request, time.monotonic())
+            await asyncio.sleep(seconds)
+        else:
+            while (now := time.monotonic()) < self._until:
+                due = int((now - began) * self._rate)
+                self._waiting.extend([now] * (due - sent))
+                sent = due
+                self._send(now)
+                await asyncio.sleep(_TICK)
+        self.counts.unsent += len(self._waiting)
+        watching.cancel()
+        return self.counts
+
+    async def _connect(self) -> None:
+        loop = asyncio.get_running_loop()
+        _, line = await loop.create_connection(lambda: Line(self._answered), *self._place)
+        self._idle.append(line)
+
+    def _send(self, now: float) -> None:
+        waiting = self._waiting
+        while waiting and now - waiting[0] > DEADLINE:
+            waiting.popleft()  # whoever waited so long has gone
+            self.counts.unsent += 1
+        while waiting and self._idle:
+            self._idle.pop().ask(self._request, waiting.popleft())
+
+    def _answered(self, line: Line, head: bytes | None, seconds: float) -> None:
+        now = time.monotonic()
+        if now >= self._until:
+            return
+        if head is None:
+            asyncio.get_running_loop().create_task(self._connect())
+            return
+        self.counts.took(head[9:12], head, seconds)
+        if b"connection: close" in head.lower():
+            line.transport.close()
+        elif self._rate is None:
+            line.ask(self._request, now)
+        else:
+            self._idle.append(line)
+            self._send(now)
+
+    async def _watch_health(self) -> None:
+        """On a connection that is kept, as a balancer does it."""
+        reader, writer = await asyncio.open_connection(*self._place)
+        while True:
+            began = time.monotonic()
+            writer.write(self._health)
+            head = await reader.readuntil(b"\r\n\r\n")
+            found = _LENGTH.search(head)
+            await reader.readexactly(int(found[1]) if found else 0)
+            self.counts.health.append(time.monotonic() - began)
+            self.counts.health_bad += head[9:12] != b"200"
+            await asyncio.sleep(_HEALTH_EVERY)
+
+
+def call(given: dict[str, Any]) -> Counts:
+    """Let a process of callers work; what it counted."""
+    done = subprocess.run(
+        [sys.executable, __file__, json.dumps(given)],
+        capture_output=True,
+        text=True,
+        check=True,
+        preexec_fn=lambda: os.sched_setaffinity(0, {max(os.sched_getaffinity(0))}),
+    )
+    return Counts(**json.loads(done.stdout))
+
+
+def p(times: list[float], share: float) -> float:
+    """That percentile, in milliseconds."""
+    return sorted(times)[int(len(times) * share)] * 1000 if times else float("nan")
+
+
+def told(name: str, counts: Counts, capacity: float) -> float:
+    goodput = len(counts.good) / SECONDS
+    print(
+        f"  {name:9} {goodput:6.0f} /s good ({goodput / capacity:.2f} of capacity),"
+        f" p99 {p(counts.good, 0.99):4.0f} ms;"
+        f" {len(counts.shed) / SECONDS:6.0f} /s shed, p50 {p(counts.shed, 0.5):.1f}"
+        f" p99 {p(counts.shed, 0.99):.0f} ms, {counts.without_hint} without a hint;"
+        f" late {counts.late}, unsent {counts.unsent}, other {counts.other};"
+        f" /health p50 {p(counts.health, 0.5):.1f} p99 {p(counts.health, 0.99):.1f} ms"
+    )
+    return goodput / capacity
+
+
+def fill(served: Served, place: Path) -> None:
+    """One run that really was, and copies of it: what a page of runs is made from."""
+    root = place / "repository"
+    root.mkdir()
+    git(root, "init", "--quiet", "--template=", "--initial-branch=main")
+    (root / "a.txt").write_text("one\n")
+    git(root, "add", "--all")
+    git(root, "commit", "--quiet", "--message", "first")
+    body = {
+        "kind": "change",
+        "repository": str(root),
+        "requirement": {"text": "nothing"},
+        "claim": "chore",
+        "command": ["true"],
+    }
+    run = served.http.post("/api/v1/runs", json=body).raise_for_status().json()["id"]
+    served.http.post(f"/api/v1/runs/{run}/cancel", json={"reason": "one is enough"})
+    with sqlite3.connect(served.home / "shipway.db", timeout=30) as database:
+        found = database.execute("SELECT * FROM runs")
+        names = [column[0] for column in found.description]
+        row = dict(zip(names, found.fetchone(), strict=True))
+        marks = ", ".join("?" * len(names))
+        database.executemany(
+            f"INSERT INTO runs ({', '.join(names)}) VALUES ({marks})",  # noqa: S608 - the columns it has itself
+            [
+                tuple((row | {"id": f"0bench{n:014}", "number": 1000 + n}).values())
+                for n in range(RUNS)
+            ],
+        )
+    database.close()
+
+
+def main() -> int:
+    print(f"overload: GET {ASKED}, good within {DEADLINE:g} s, against the capacity found before")
+    shares: dict[int, list[float]] = {4: [], 10: []}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serving(Path(folder) / "home", preexec_fn=lambda: os.sched_setaffinity(0, {0})) as served,
+    ):
+        fill(served, Path(folder))
+        given = {"url": served.url, "token": served.token, "rate": None, "lines": 16}
+        call(given)  # it warms up
+        for _ in range(ROUNDS):
+            plain = call(given)
+            capacity = len(plain.good) / SECONDS
+            told("capacity", plain, capacity)
+            for times, found in shares.items():
+                load = {**given, "rate": times * capacity, "lines": 400}
+                found.append(told(f"{times} times", call(load), capacity))
+    middle = {times: statistics.median(found) for times, found in shares.items()}
+    print("  median: " + ", ".join(f"{one:.2f} at {times} times" for times, one in middle.items()))
+    print("  wanted: at least 0.90 of capacity at both")
+    return 0 if min(middle.values()) >= 0.9 else 1
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        callers = Callers(json.loads(sys.argv[1]))
+        json.dump(vars(asyncio.run(callers.work(SECONDS))), sys.stdout)
+        sys.exit()
+    sys.exit(main())
