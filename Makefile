@@ -74,6 +74,7 @@ bench: .venv/.dev ## time from requirement to deployed, the heart alone, beside 
 	@.venv/bin/python bench/gates.py
 	@.venv/bin/python bench/service.py
 	@.venv/bin/python bench/readiness.py
+	@.venv/bin/python bench/overload.py
 	@.venv/bin/python bench/many.py
 	@.venv/bin/python bench/guard.py
 	@.venv/bin/python bench/flags.py
@@ -84,7 +85,7 @@ fuzz: .venv/.dev ## schemathesis over every route of the API, ten thousand cases
 
 chaos: .venv/.dev ## kill, stop and freeze a fleet (N= for more kills); then ten restarts of the server under load
 	@.venv/bin/python tests/fleet/chaos.py $(if $(N),--kills "$(N)")
-	@.venv/bin/python tests/service/restarts.py 10 100000
+	@PYTHONPATH=src:tests .venv/bin/python tests/service/restarts.py 10 100000
 
 lock: ## resolve and pin every dependency again
 	@python=$$(sh requirements/choose-python "$(PYTHON)") && rm -rf .cache/lock && "$$python" -m venv .cache/lock

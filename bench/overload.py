@@ -242,7 +242,7 @@ def main() -> int:
         serving(Path(folder) / "home", preexec_fn=lambda: os.sched_setaffinity(0, {0})) as served,
     ):
         fill(served, Path(folder))
-        given = {"url": served.url, "token": served.token, "rate": None, "lines": 16}
+        given = {"url": served.url, "token": served.token, "rate": None, "lines": 4}
         call(given)  # it warms up
         for _ in range(ROUNDS):
             plain = call(given)

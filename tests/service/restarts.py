@@ -22,7 +22,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from serving import ROOT, slow
+
 _BECOME = (
     "import os, sys; os.dup2(int(sys.argv[1]), 3);"
     "os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1');"
@@ -133,18 +134,35 @@ def roll(home: Path, restarts: int, requests: int) -> tuple[Load, list[int]]:
     return load, codes
 
 
+def end(callers: int = 8) -> tuple[float, int]:
+    """Seconds until a server is gone that is told to end while requests of 60 s run, and its code."""
+    with slow() as (process, url):
+        load = Load(int(url.rpartition(":")[2]), "/slow/60")
+        for _ in range(callers):
+            threading.Thread(target=load.caller, kwargs={"keep": True}, daemon=True).start()
+        time.sleep(1.0)
+        load.over.set()
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        code = process.wait(60)
+        return time.monotonic() - began, code
+
+
 def main() -> int:
     restarts, requests = int(sys.argv[1]), int(sys.argv[2])
+    took, code = end()
     with tempfile.TemporaryDirectory() as folder:
         load, codes = roll(Path(folder) / "home", restarts, requests)
     sys.stdout.write(
         json.dumps(
-            {"restarts": restarts, "ended": codes, "slowest_s": round(load.slowest, 2)}
+            {"end_with_60_s_in_flight_s": round(took, 1), "restarts": restarts}
+            | {"ended": [code, *codes], "slowest_s": round(load.slowest, 2)}
             | dict(load.counts)
         )
         + "\n"
     )
-    return 0 if set(load.counts) == {"answered"} and set(codes) == {0} else 1
+    good = set(load.counts) == {"answered"} and {code, *codes} == {0} and took < 30
+    return 0 if good else 1
 
 
 if __name__ == "__main__":
