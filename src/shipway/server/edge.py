@@ -237,7 +237,10 @@ class Edge:
 
     async def _refuse(self, exchange: _Exchange, status: int, receive: Receive, send: Send) -> None:
         """Answer; where more is coming, read on for a little so that the answer is not lost in a reset."""
-        headers = [(b"connection", b"close")] if exchange.unread else []
+        stays = (
+            status == 503 and not exchange.unread
+        )  # it asks again: a new connection would cost both more
+        headers = [] if stays else [(b"connection", b"close")]
         if status == 503:
             headers.append((b"retry-after", b"1"))
         if status == 401:
