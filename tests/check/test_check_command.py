@@ -65,7 +65,7 @@ def test_forms_for_other_programs_are_whole_documents_on_stdout(shipway, git_rep
     assert "| ❌ | tests | FAIL |" in comment
     explained = shipway(*words[:-2], "--explain")
     assert explained.returncode == 0
-    assert "the project does not configure mypy" in explained.stdout
+    assert "no type checker is configured: mypy looks at 1 changed files" in explained.stdout
 
 
 def _hostile_findings_leave_the_forms_whole(report: CheckReport) -> None:

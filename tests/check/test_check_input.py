@@ -10,7 +10,7 @@ from checked import MENDED, SHOP, gate, write
 
 from gitcalls import git
 from shipway.contracts.check import Outcome
-from shipway.domain.gates import Verdict
+from shipway.domain.gates import Enforcement, Verdict
 from shipway.gates.stack import look
 
 POINTER = (
@@ -91,6 +91,19 @@ def test_a_project_that_configures_pyright_is_held_to_it(judge, git_repository) 
     assert (types.verdict, types.tool, types.examined) == (Verdict.FAIL, "basedpyright", 1)
     assert [(one.rule, one.line) for one in types.findings] == [("reportReturnType", 9)]
     assert types.counts["known"] == 1
+
+
+def test_without_a_type_checker_mypy_looks_at_what_changed_and_informs(
+    judge, git_repository
+) -> None:
+    wrong = "def name(n: int) -> str:\n    return n\n"
+    repository = git_repository({**SHOP, "far.py": wrong}, [{"near.py": wrong}])
+    report = judge(repository, base="HEAD~1", gates=("types", "build"))
+    types = gate(report, "types")
+    assert (types.verdict, types.enforcement) == (Verdict.FAIL, Enforcement.ADVISORY)
+    assert [(one.path, one.rule) for one in types.findings] == [("near.py", "return-value")]
+    assert types.examined == 1
+    assert report.outcome is Outcome.ACCEPTED
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,8 @@ BUILT_IN: tuple[Gate, ...] = (
     ),
     Gate(
         "types", 8.0, REQUIRED,
-        "no new type error, by the checker that the project configures", _at("standard:TYPES"),
+        "no new type error, by the checker that the project configures; without any, mypy only informs",
+        _at("standard:TYPES"),
     ),
     Gate(
         "tests", 10.0, REQUIRED,

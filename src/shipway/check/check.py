@@ -140,8 +140,10 @@ class _Check:
         comparison = self.comparison()
         chosen = []
         for gate in self.gates.values():
-            selected, reason = gate.rule().select(comparison)
-            enforcement = self.policy.enforcement(gate.id, gate.enforcement)
+            rule = gate.rule()
+            selected, reason = rule.select(comparison)
+            usual = Enforcement.ADVISORY if rule.informs(comparison) else gate.enforcement
+            enforcement = self.policy.enforcement(gate.id, usual)
             chosen.append(
                 GateSelection(
                     gate=gate.id, selected=selected, reason=reason, enforcement=enforcement

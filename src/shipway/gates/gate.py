@@ -18,10 +18,12 @@ class Rule:
     """``select`` looks at files and the diff only; ``judge`` gives the verdict.
 
     ``judge`` may raise Doubt, UnreadableReportError or a ShipwayError, which become the verdict ERROR.
+    ``informs`` says whether the gate only informs here, unless the policy requires it.
     """
 
     select: Callable[[Comparison], tuple[bool, str]]
     judge: Callable[[Comparison], GateEvidence]
+    informs: Callable[[Comparison], bool] = lambda _comparison: False
 
 
 @dataclass(frozen=True, slots=True)

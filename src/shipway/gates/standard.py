@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from shipway.contracts.evidence import Finding, GateEvidence
 from shipway.domain.gates import Verdict
 from shipway.gates import selection, static
+from shipway.gates.bench import Bench
 from shipway.gates.cases import read
 from shipway.gates.changes import Change
 from shipway.gates.comparison import Comparison
@@ -41,11 +42,21 @@ def _rule(gate: str) -> Callable[[Comparison], tuple[bool, str]]:
 
 
 def _select_types(comparison: Comparison) -> tuple[bool, str]:
-    """The checker that is configured: mypy, else pyright."""
+    """The checker that is configured: mypy, else pyright; without any, mypy on what changed."""
     selected, reason = _rule("types")(comparison)
-    if not selected and _uses_pyright(comparison):
+    if selected or comparison.head.bench.project.stack != "python":
+        return selected, reason
+    if _uses_pyright(comparison):
         return True, "the project configures pyright"
-    return selected, reason
+    count = len(looked_at("types", comparison))
+    if not count:
+        return False, "no type checker is configured, and no source that one would look at changed"
+    return True, f"no type checker is configured: mypy looks at {count} changed files, and informs"
+
+
+def _types_inform(comparison: Comparison) -> bool:
+    """Nobody holds a project to a checker that it does not use."""
+    return not _rule("types")(comparison)[0] and not _uses_pyright(comparison)
 
 
 def _uses_pyright(comparison: Comparison) -> bool:
@@ -229,6 +240,8 @@ def _types(comparison: Comparison) -> GateEvidence:
     """Both sides in the head's environment: what it installs is not what is compared."""
     if _uses_pyright(comparison):
         return _by_pyright(comparison)
+    if _types_inform(comparison):
+        return _alone(comparison)
     head = comparison.prepared(comparison.head)
     base = replace(comparison.base.bench, candidate=head.candidate, unbuilt=head.unbuilt)
     seen = static.judge(
@@ -263,27 +276,33 @@ def _by_pyright(comparison: Comparison) -> GateEvidence:
 
 def _types_alone(comparison: Comparison, seen: GateEvidence) -> GateEvidence:
     """Where mypy cannot judge the base either: the changed files by themselves, by its defaults."""
-    sources = set(comparison.head.bench.project.sources)
-    changed = [one for one in comparison.changes if one.path in sources and one.before]
-    if not changed:
+    if not any(one.before for one in looked_at("types", comparison)):
         return seen
-    head, base = (
-        replace(
-            comparison.apart(bench),
-            project=replace(bench.project, types_of=tuple(names)),
-            candidate=comparison.prepared(comparison.head).candidate,
-        )
-        for bench, names in (
-            (comparison.head.bench, [one.path for one in changed]),
-            (comparison.base.bench, [one.before or one.path for one in changed]),
-        )
-    )
-    found = static.judge("types", head, base, comparison.renamed(), held_to=False)
+    found = _alone(comparison)
     said = f"{found.summary} (changed files alone: {seen.summary})"
     return found.model_copy(update={"summary": said})
+
+
+def _alone(comparison: Comparison) -> GateEvidence:
+    """The changed files, without the project's configuration and with all else taken on trust."""
+    changed = looked_at("types", comparison)
+    candidate = comparison.prepared(comparison.head)
+
+    def side(bench: Bench, names: list[str]) -> Bench:
+        return replace(
+            comparison.apart(bench),
+            project=replace(bench.project, types_of=tuple(names)),
+            candidate=candidate.candidate,
+            unbuilt=candidate.unbuilt,
+        )
+
+    before = [one.before for one in changed if one.before]
+    head = side(comparison.head.bench, [one.path for one in changed])
+    base = side(comparison.base.bench, before) if before else None
+    return static.judge("types", head, base, comparison.renamed(), held_to=False)
 
 
 LINT = Rule(_rule("lint"), _lint)
 SECRETS = Rule(_select_changed("secrets"), _secrets)
 SECURITY = Rule(_select_changed("security"), _security)
-TYPES = Rule(_select_types, _types)
+TYPES = Rule(_select_types, _types, _types_inform)
