@@ -234,7 +234,7 @@ def _asked(
     if files is not None:
         words = [one for one in words if one.startswith("-") or not _is_place(tree, one)]
         there = [one for one in files if (tree / one).exists()]
-        if files and not there:
+        if files and not there and only is None:
             raise Doubt("none of the test modules that are to be run is there")
         words += there
     paths = [tree / "src", tree] if bench.project.layout == "src" else [tree]
