@@ -85,11 +85,15 @@ class Page:
         finished: str | None,
         outcome: bytes | None,
     ) -> tuple[OrderRow, ...]:
-        """What a decision changed; ``finished`` is the stage that ``outcome`` belongs to."""
+        """What a decision changed; ``finished`` is the stage whose attempt has come to its end.
+
+        ``outcome`` is what went wrong with it. An order that was done keeps its length, so that its
+        page is changed in place; what it came to is in the events.
+        """
         state = decision.state
         self._keep(before.id, before.seq, decision)
         for stage, attempt in decision.cancels:
-            done = outcome is not None and stage == finished
+            done = stage == finished
             status = "done" if done else "cancelled"
             self._closed.append((status, outcome if done else None, before.id, stage, attempt))
         self._latest[before.id] = decision

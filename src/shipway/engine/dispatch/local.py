@@ -158,8 +158,8 @@ class LocalDispatch:
         took = time.time() - began
         if took > ANNOUNCE_AFTER:  # long enough for people to have seen it running
             self._note(task, given, took)
-        done = _DONE if given.error is None and given.status == "succeeded" else _said(given)
-        self._tell(order.run, given, done)
+        wrong = None if given.error is None else encode(given.error)
+        self._tell(order.run, given, wrong)
 
     async def _let_in(self, order: OrderRow, task: Task, lanes: tuple[Lane, ...]) -> None:
         """Wait for room; a wait that a person would notice is recorded with its reason."""
@@ -224,13 +224,6 @@ class LocalDispatch:
             if not working.cancelled():
                 working.exception()  # what it says now no longer counts, and is no news
             raise
-
-
-def _said(given: e.Completed) -> bytes:
-    return encode({"status": given.status, "error": given.error})
-
-
-_DONE = encode({"status": "succeeded", "error": None})
 
 
 @cache
