@@ -104,6 +104,9 @@ def test_without_a_type_checker_mypy_looks_at_what_changed_and_informs(
     assert [(one.path, one.rule) for one in types.findings] == [("near.py", "return-value")]
     assert types.examined == 1
     assert report.outcome is Outcome.ACCEPTED
+    few = judge(repository, base="HEAD~1", informing=False, run=False)
+    left = {one.gate: one.reason for one in few.selections if not one.selected}
+    assert left["types"] == left["dead-code"] == "not asked for: it only informs"
 
 
 @pytest.mark.parametrize(

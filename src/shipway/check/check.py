@@ -36,7 +36,8 @@ COVERED = frozenset({"coverage", "mutants"})
 class Asked:
     """What to check. ``gates`` names those to run, empty for all; ``policy`` replaces the base's.
 
-    ``cached`` False judges everything again; ``run`` False only selects.
+    ``cached`` False judges everything again; ``run`` False only selects; ``informing`` False leaves
+    out gates that only inform.
     """
 
     repository: Path
@@ -46,6 +47,7 @@ class Asked:
     policy: Policy | None = None
     cached: bool = True
     run: bool = True
+    informing: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,13 +156,19 @@ class _Check:
 
     def _wanted(self, chosen: list[GateSelection]) -> list[GateSelection]:
         """The same, without what was not asked for or is switched off by whoever runs this."""
-        chosen = [self._switched(one) for one in chosen]
+        chosen = [self._informing(self._switched(one)) for one in chosen]
         if not self.asked.gates:
             return chosen
         left = {"selected": False, "reason": "not asked for (--gate)"}
         return [
             one if one.gate in self.asked.gates else one.model_copy(update=left) for one in chosen
         ]
+
+    def _informing(self, one: GateSelection) -> GateSelection:
+        if self.asked.informing or one.enforcement is Enforcement.REQUIRED or not one.selected:
+            return one
+        left = {"selected": False, "reason": "not asked for: it only informs"}
+        return one.model_copy(update=left)
 
     def _switched(self, one: GateSelection) -> GateSelection:
         """Gates that have a flag can be switched off for a repository; that is told in the report."""

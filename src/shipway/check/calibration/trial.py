@@ -11,7 +11,7 @@ from shipway.check import policyfile
 from shipway.check.calibration.ground import Ground
 from shipway.check.calibration.manifest import Case
 from shipway.check.calibration.variants import Change, Made, Variant
-from shipway.check.catalogue import BUILT_IN, NAMES, gates
+from shipway.check.catalogue import NAMES
 from shipway.check.check import Asked, Watcher, check
 from shipway.check.equipment import Ears, Equipment
 from shipway.check.memory import key, surroundings
@@ -116,9 +116,11 @@ def judge(ready: Ready, equipment: Equipment, ears: Ears) -> Trial:
         repository=change.ground.path,
         wanted=Wanted(base=change.base, head=ready.made.head),
         claim=ready.prepared.case.claim,
-        gates=_required(ready, policy),
+        # A test command is the tests' business.
+        gates=TESTS if ready.made.test else (),
         policy=policy,
         cached=False,
+        informing=False,
     )
     watcher = Watcher(judged=judged, ears=Ears(ears.say, _Either(cut, ears.cancel)))
     report: CheckReport | None = None
@@ -141,18 +143,6 @@ def judge(ready: Ready, equipment: Equipment, ears: Ears) -> Trial:
         why=" ".join(why.split())[:SAID],
         about=ready.made.about[:SAID],
         seconds=round(time.monotonic() - started, 2),
-    )
-
-
-def _required(ready: Ready, policy: Policy) -> tuple[str, ...]:
-    """Gates that only inform cannot change an outcome; a test command is the tests' business."""
-    if ready.made.test:
-        return TESTS
-    known = {one.id: one.enforcement for one in BUILT_IN}
-    return tuple(
-        one.id
-        for one in gates(policy)
-        if policy.enforcement(one.id, known.get(one.id, one.enforcement)) is Enforcement.REQUIRED
     )
 
 
