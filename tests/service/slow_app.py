@@ -16,8 +16,8 @@ from shipway.telemetry.logs import configure
 
 
 async def app(scope, _receive, send):
-    """``/slow/N`` answers after N seconds; ``/stuck/N`` holds the whole loop for so long."""
-    _, what, seconds = scope["path"].split("/")
+    """``.../N`` answers after N seconds; ``/stuck/N`` holds the whole loop for so long."""
+    what, seconds = scope["path"].split("/")[-2:]
     if what == "stuck":
         time.sleep(float(seconds))  # noqa: ASYNC251 - that is the point
     await asyncio.sleep(float(seconds))

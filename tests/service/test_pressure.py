@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -15,6 +17,12 @@ import psutil
 import pytest
 from serving import slow
 
+from shipway.api.app import make_app
+from shipway.api.backend import Backend
+from shipway.health import standard
+from shipway.health.check import Finding
+from shipway.health.monitor import Monitor
+from shipway.health.registry import Registry
 from shipway.resilience.adaptive import AdaptiveLimit, AdaptivePolicy
 from shipway.server.doorkeeper import whole
 from shipway.server.edge import Edge, Traffic
@@ -66,6 +74,40 @@ def test_what_is_too_much_is_shed_early_and_health_answers():
         assert [one[0] for one in await asyncio.gather(*served)] == [200, 200]
         assert (await asked(edge, "/api/v1/runs"))[0] == 200
         assert traffic.in_flight == 0
+
+    asyncio.run(work())
+
+
+class Untouchable:
+    """Whatever is asked of it was too much."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"{name} was looked at")
+
+
+def test_whether_it_lives_is_answered_without_a_look_at_anything_else():
+    async def hangs() -> Finding:
+        await asyncio.sleep(60)
+        raise AssertionError("nobody waits for so long")
+
+    checks = Registry()
+    checks.add(standard.database(hangs), standard.redis(hangs))
+
+    async def work() -> None:
+        monitor = Monitor(checks, "1.2.3")
+        nothing: Any = Untouchable()
+        app = make_app(Backend(nothing, nothing, "abc", monitor, nothing))
+        watch = asyncio.create_task(monitor.run())
+        full = AdaptiveLimit(AdaptivePolicy(initial=1, least=1, most=1))
+        full.enter()
+        edge = Edge(app, Traffic(hosts=frozenset({b"127.0.0.1"})), lambda _h: True, admission=full)
+        await asyncio.sleep(0)
+        for _ in range(3):
+            assert (await asked(edge, "/health"))[0] == 200
+        assert (await asked(edge, "/health/ready"))[0] == 503
+        assert (await asked(edge, "/health/detailed"))[0] == 503
+        assert (await asked(edge, "/metrics"))[0] == 200
+        watch.cancel()
 
     asyncio.run(work())
 
@@ -171,6 +213,29 @@ def test_who_sends_a_body_slowly_holds_no_place_and_is_given_up(under_pressure):
     finally:
         for line in lines:
             line.close()
+
+
+def test_a_burst_is_shed_on_connections_that_are_kept_and_those_let_in_are_served(under_pressure):
+    _, url = under_pressure
+    request = b"GET /api/v1/1 HTTP/1.1\r\nhost: 127.0.0.1\r\nx-request-id: mine\r\n\r\n"
+    with contextlib.ExitStack() as open_:
+        lines = [open_.enter_context(opened(url, request)) for _ in range(100)]
+        said = [line.recv(4096) for line in lines]
+        shed = [one for one in said if one.startswith(b"HTTP/1.1 503 ")]
+        assert len(shed) >= 50
+        assert all(b"\r\nretry-after: 1\r\n" in one for one in shed)
+        assert all(b"\r\nx-request-id: mine\r\n" in one for one in shed)
+        assert not any(b"connection: close" in one.lower() for one in shed)
+        length, body = re.search(
+            rb"content-length: (\d+)\r\n.*?\r\n\r\n(.*)", shed[0], re.DOTALL
+        ).groups()
+        told = json.loads(body)
+        assert (len(body), told["status"], told["request_id"]) == (int(length), 503, "mine")
+        assert said.count(b"") == 0
+        assert sum(one.startswith(b"HTTP/1.1 200 ") for one in said) == 100 - len(shed) >= 4
+        turned = lines[said.index(shed[0])]
+        turned.sendall(request)
+        assert turned.recv(4096).startswith(b"HTTP/1.1 200 ")
 
 
 def test_a_gigabyte_is_refused_before_it_is_read(under_pressure):

@@ -37,6 +37,10 @@ second is asked {CONFIRM_AFTER * 1000:.0f} ms after the first) and better after 
 hangs is asked no second time until it has come back. What has not been asked for {STALE_AFTER:g} s counts as
 a failure: nobody knows.
 
+For PostgreSQL that comes to at most a second until 503, and two until 200 again, whether the server stands
+still, refuses or is slow: `make bench` (`bench/readiness.py`) measures both, and that `/health` takes under
+5 ms meanwhile. It is asked on a connection of its own, so that a full pool is no outage.
+
 A failing check that is not required makes the whole `warn`. `SHIPWAY_HEALTH_REQUIRED` names checks
 that readiness needs on an installation although it does not by default, such as `redis:ping`.
 

@@ -30,7 +30,7 @@ class Times:
     deregister: float = 1.0
     linger: float = 0.3
     drain: float = 22.0
-    total: float = 29.5
+    total: float = 28.5
 
 
 class DrainServer(Server):
