@@ -13,7 +13,7 @@ from shipway import errors
 from shipway.contracts.envelope import report_of
 from shipway.errors import Category, ExitCode, Recovery, ShipwayError
 from shipway.telemetry import failures
-from shipway.telemetry.failures import TABLE
+from shipway.telemetry.failures import STATUSES, TABLE
 
 SECRET = "ghp_" + "a1B2" * 9
 
@@ -41,6 +41,20 @@ def test_the_table_of_errors():
         assert row.meaning
     codes = [row.code for row in TABLE.values()]
     assert len(set(codes)) == len(codes)
+
+
+def test_what_http_refuses_is_told_as_an_error_of_the_table():
+    """No status and no code has a second meaning, on the server or in the client."""
+    codes = {row.code for row in TABLE.values()}
+    own = [code for one in STATUSES.values() for code in (one.own, *one.also) if code]
+    assert len(set(own)) == len(own)
+    assert codes.isdisjoint(own)
+    for status, one in STATUSES.items():
+        assert one.own or TABLE[one.kind].http_status == status
+        assert failures.kind_of(one.code, status) is one.kind
+        assert all(failures.kind_of(code, status) is one.kind for code in one.also)
+    assert failures.kind_of("OF_A_NEWER_SERVER", 418) is errors.UsageError
+    assert failures.kind_of("None", 599) is errors.NetworkError
 
 
 FAMILIES = (

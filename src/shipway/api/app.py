@@ -26,7 +26,6 @@ from shipway.api import (
 )
 from shipway.api.backend import Backend, asked_of
 from shipway.api.problems import (
-    STATUSES,
     Problem,
     RefusedError,
     body,
@@ -38,7 +37,7 @@ from shipway.api.problems import (
 )
 from shipway.api.routing import problems
 from shipway.errors import ShipwayError
-from shipway.telemetry.failures import MEDIA_TYPE
+from shipway.telemetry.failures import MEDIA_TYPE, STATUSES
 
 OPEN = frozenset({"/health", "/health/ready", "/openapi.json"})
 """What is answered without a token."""

@@ -10,8 +10,9 @@ import orjson
 from pydantic import Field, JsonValue
 
 from shipway.contracts.model import Model
-from shipway.errors import Category, Recovery, ShipwayError
+from shipway.errors import RETRYABLE, ShipwayError
 from shipway.telemetry import failures
+from shipway.telemetry.failures import STATUSES
 
 
 class FieldFault(Model):
@@ -66,71 +67,6 @@ class RefusedError(Exception):
         self.retry_after = retry_after
 
 
-class _Kind(NamedTuple):
-    code: str
-    detail: str
-    hint: str | None = None
-    category: Category = Category.PERMANENT
-
-
-STATUSES: Mapping[int, _Kind] = {
-    400: _Kind("BAD_REQUEST", "the request cannot be read", "see /openapi.json for what it takes"),
-    401: _Kind(
-        "NOT_SIGNED_IN",
-        "this needs the token of this server",
-        "send Authorization: Bearer with what is in SHIPWAY_HOME/token",
-    ),
-    403: _Kind("FORBIDDEN", "this is not allowed"),
-    404: _Kind(
-        "NOT_FOUND", "there is nothing at this address", "see /openapi.json for what there is"
-    ),
-    405: _Kind("METHOD", "this address does not take that method", "the header Allow lists them"),
-    406: _Kind(
-        "NOT_ACCEPTABLE", "this is answered in another form only", "accept application/json"
-    ),
-    408: _Kind(
-        "TOO_SLOW", "the request did not arrive in time", "send it faster", Category.TRANSIENT
-    ),
-    409: _Kind("CONFLICT", "something else got there first", "look again, then decide"),
-    410: _Kind("GONE", "this is not there any more"),
-    412: _Kind(
-        "CHANGED", "it has changed since it was read", "read it again and send its new ETag"
-    ),
-    413: _Kind("TOO_LARGE", "the body is larger than this address takes"),
-    414: _Kind("TOO_LONG", "the address is too long", "filter less, or page through"),
-    415: _Kind("MEDIA_TYPE", "this address does not take that type of content"),
-    421: _Kind("WRONG_HOST", "this server does not answer to that name", "ask 127.0.0.1"),
-    422: _Kind("INVALID", "a value is not as it should be", "see /openapi.json for what it takes"),
-    428: _Kind(
-        "IF_MATCH", "say which version is edited", "send If-Match with the ETag that was read"
-    ),
-    429: _Kind(
-        "TOO_MANY", "too many requests", "wait as long as Retry-After says", Category.THROTTLED
-    ),
-    431: _Kind("HEADERS", "the headers are too large or too many", "send fewer or shorter ones"),
-    500: _Kind(
-        "INTERNAL",
-        "this is a fault of Shipway; it is logged under the request id",
-        "report it with the request id",
-        Category.INTERNAL,
-    ),
-    501: _Kind("UNIMPLEMENTED", "Shipway does not do this yet"),
-    502: _Kind("NETWORK", "something behind this did not answer", None, Category.TRANSIENT),
-    504: _Kind("DEADLINE", "something behind this took too long", None, Category.TRANSIENT),
-    503: _Kind(
-        "OVERLOAD",
-        "there is no room now",
-        "wait as long as Retry-After says, then ask again",
-        Category.THROTTLED,
-    ),
-}
-
-_RECOVERY = {
-    Category.PERMANENT: Recovery.FIX_INPUT,
-    Category.TRANSIENT: Recovery.RETRY,
-    Category.THROTTLED: Recovery.WAIT,
-    Category.INTERNAL: Recovery.REPORT,
-}
 _PATH = re.compile(r"(?<![\w:/.])(?:~|/)[\w.@%+-]*(?:/[\w.@%+-]*)+")
 _SAID = re.compile(r"'[^']*'|\"(?!shipway )[^\"]*\"")
 
@@ -159,20 +95,19 @@ def of_error(error: ShipwayError, asked: Asked) -> Problem:
 
 
 def of_refusal(refused: RefusedError, asked: Asked) -> Problem:
-    kind = STATUSES[refused.status]
-    retryable = kind.category in {Category.TRANSIENT, Category.THROTTLED}
+    kind = STATUSES[refused.status].kind
     return Problem(
-        type=_type(refused.code),
-        title=refused.code.replace("_", " ").capitalize(),
+        type=failures.type_of(refused.code),
+        title=failures.title_of(refused.code),
         status=refused.status,
         detail=refused.detail,
         instance=f"/requests/{asked.request_id}",
         code=refused.code,
         category=kind.category.value,
-        recovery=_RECOVERY[kind.category].value,
-        retryable=retryable,
+        recovery=kind.recovery.value,
+        retryable=kind.category in RETRYABLE,
         retry_after=refused.retry_after,
-        hint=refused.hint or kind.hint,
+        hint=refused.hint or STATUSES[refused.status].hint,
         request_id=asked.request_id,
         trace_id=asked.trace_id,
         errors=refused.faults,
@@ -181,8 +116,8 @@ def of_refusal(refused: RefusedError, asked: Asked) -> Problem:
 
 def refusal(status: int, detail: str | None = None, **given: Any) -> RefusedError:
     """A refusal in the usual words of its status."""
-    kind = STATUSES[status]
-    return RefusedError(status, given.pop("code", kind.code), detail or kind.detail, **given)
+    usual = STATUSES[status]
+    return RefusedError(status, given.pop("code", usual.code), detail or usual.detail, **given)
 
 
 def of_status(status: int, asked: Asked) -> Problem:
@@ -193,10 +128,6 @@ def of_status(status: int, asked: Asked) -> Problem:
 
 def body(problem: Problem) -> bytes:
     return orjson.dumps(problem.model_dump(mode="json"))
-
-
-def _type(code: str) -> str:
-    return f"urn:shipway:error:{code.lower().replace('_', '-')}"
 
 
 def field_faults(found: Sequence[Mapping[str, Any]]) -> list[FieldFault]:

@@ -10,7 +10,8 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
 from shipway.api.keyed import once
-from shipway.api.problems import STATUSES, refusal
+from shipway.api.problems import refusal
+from shipway.telemetry.failures import STATUSES
 
 DEEPEST, MOST_VALUES = 32, 20_000
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]

@@ -12,7 +12,6 @@ from typing import Self, TypeVar
 import httpx
 import orjson
 
-from shipway import errors
 from shipway.client.calls import Call
 from shipway.domain import retries
 from shipway.domain.retries import RetryPolicy
@@ -28,15 +27,6 @@ ATTEMPTS, LONGEST_WAIT = 4, 5.0
 _RETRIES = RetryPolicy(ATTEMPTS - 1, base=0.5, maximum=LONGEST_WAIT)
 _AGAIN = frozenset({408, 429, 502, 503, 504})
 _IN_PROGRESS = "IN_PROGRESS"
-_OF_STATUS: dict[int, type[ShipwayError]] = {
-    401: errors.NotSignedInError,
-    403: errors.ForbiddenError,
-    404: errors.NotFoundError,
-    409: errors.ConflictError,
-    412: errors.ConflictError,
-    429: errors.RateLimitError,
-    503: errors.OverloadError,
-}
 
 
 class _Sending:
@@ -102,10 +92,7 @@ def _told(came: httpx.Response) -> dict[str, object]:
 def _error(came: httpx.Response) -> ShipwayError:
     """The error of the same class as the server's; ours for what only HTTP knows."""
     told = _told(came)
-    known = {row.code: kind for kind, row in failures.TABLE.items()}
-    kind = known.get(str(told.get("code"))) or _OF_STATUS.get(came.status_code)
-    if kind is None:
-        kind = errors.UsageError if came.status_code < 500 else NetworkError
+    kind = failures.kind_of(str(told.get("code")), came.status_code)
     detail = told.get("detail") or f"the server answered {came.status_code}"
     hint = told.get("hint")
     wait = told.get("retry_after")

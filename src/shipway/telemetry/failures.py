@@ -1,7 +1,8 @@
 """What is told of an error, everywhere the same: as JSON, as a problem, in logs and in metrics.
 
-Whatever leaves here is masked and JSON-safe. ``TABLE`` is the one table of all errors; the
-catalogue in docs/ERROR-HANDLING.md is written from it.
+Whatever leaves here is masked and JSON-safe. ``TABLE`` is the one table of all errors, and
+``STATUSES`` is what HTTP itself refuses, each as an error of that table; the catalogue in
+docs/ERROR-HANDLING.md is written from both.
 """
 
 from __future__ import annotations
@@ -44,16 +45,25 @@ class Row:
     @property
     def type(self) -> str:
         """The ``type`` of its problem (RFC 9457)."""
-        return f"urn:shipway:error:{self.code.lower().replace('_', '-')}"
+        return type_of(self.code)
 
     @property
     def title(self) -> str:
-        return self.code.replace("_", " ").capitalize()
+        return title_of(self.code)
 
     @property
     def label(self) -> str:
         """The value of the label ``error_type`` in metrics: bounded, and never a message."""
         return self.code.lower()
+
+
+def type_of(code: str) -> str:
+    """The ``type`` of a problem (RFC 9457)."""
+    return f"urn:shipway:error:{code.lower().replace('_', '-')}"
+
+
+def title_of(code: str) -> str:
+    return code.replace("_", " ").capitalize()
 
 
 def _rows() -> Iterator[Row]:
@@ -76,6 +86,135 @@ def _rows() -> Iterator[Row]:
 
 
 TABLE: Mapping[type[ShipwayError], Row] = {row.kind: row for row in _rows()}
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What HTTP says with a bare status, in our words: of the category and recovery of ``kind``.
+
+    ``own`` is a code that only HTTP has; without one it is the code of ``kind``. ``also`` are codes
+    for particular reasons to answer with this status.
+    """
+
+    kind: type[ShipwayError]
+    detail: str
+    hint: str | None = None
+    own: str | None = None
+    also: tuple[str, ...] = ()
+
+    @property
+    def code(self) -> str:
+        return self.own or self.kind.code
+
+
+_DOCUMENT = "see /openapi.json for what it takes"
+
+STATUSES: Mapping[int, Status] = {
+    400: Status(
+        errors.UsageError,
+        "the request cannot be read",
+        _DOCUMENT,
+        own="BAD_REQUEST",
+        also=("NOT_JSON", "CURSOR"),
+    ),
+    401: Status(
+        errors.NotSignedInError,
+        "this needs the token of this server",
+        "send Authorization: Bearer with what is in SHIPWAY_HOME/token",
+    ),
+    403: Status(errors.ForbiddenError, "this is not allowed"),
+    404: Status(
+        errors.NotFoundError,
+        "there is nothing at this address",
+        "see /openapi.json for what there is",
+    ),
+    405: Status(
+        errors.UsageError,
+        "this address does not take that method",
+        "the header Allow lists them",
+        own="METHOD",
+    ),
+    406: Status(
+        errors.UsageError,
+        "this is answered in another form only",
+        "accept application/json",
+        own="NOT_ACCEPTABLE",
+    ),
+    408: Status(
+        errors.NetworkError, "the request did not arrive in time", "send it faster", own="TOO_SLOW"
+    ),
+    409: Status(
+        errors.ConflictError,
+        "something else got there first",
+        "look again, then decide",
+        also=("IN_PROGRESS",),
+    ),
+    410: Status(errors.NotFoundError, "this is not there any more", own="GONE"),
+    412: Status(
+        errors.ConflictError,
+        "it has changed since it was read",
+        "read it again and send its new ETag",
+        own="CHANGED",
+    ),
+    413: Status(errors.UsageError, "the body is larger than this address takes", own="TOO_LARGE"),
+    414: Status(
+        errors.UsageError,
+        "the address is too long",
+        "filter less, or page through",
+        own="TOO_LONG",
+    ),
+    415: Status(
+        errors.UsageError, "this address does not take that type of content", own="MEDIA_TYPE"
+    ),
+    421: Status(
+        errors.UsageError,
+        "this server does not answer to that name",
+        "ask 127.0.0.1",
+        own="WRONG_HOST",
+    ),
+    422: Status(
+        errors.ValidationError,
+        "a value is not as it should be",
+        _DOCUMENT,
+        also=("KEY_REUSED",),
+    ),
+    428: Status(
+        errors.UsageError,
+        "say which version is edited",
+        "send If-Match with the ETag that was read",
+        own="IF_MATCH",
+    ),
+    429: Status(errors.RateLimitError, "too many requests", "wait as long as Retry-After says"),
+    431: Status(
+        errors.UsageError,
+        "the headers are too large or too many",
+        "send fewer or shorter ones",
+        own="HEADERS",
+    ),
+    500: Status(
+        ShipwayError,
+        "this is a fault of Shipway; it is logged under the request id",
+        "report it with the request id",
+    ),
+    501: Status(errors.UnimplementedError, "Shipway does not do this yet"),
+    502: Status(errors.NetworkError, "something behind this did not answer", own="BAD_GATEWAY"),
+    503: Status(
+        errors.OverloadError,
+        "there is no room now",
+        "wait as long as Retry-After says, then ask again",
+    ),
+    504: Status(errors.DeadlineError, "something behind this took too long"),
+}
+
+
+def kind_of(code: str, status: int) -> type[ShipwayError]:
+    """The class of an error that a server told: by its code, else by the status it came with."""
+    known = {row.code: kind for kind, row in TABLE.items()}
+    if (kind := known.get(code)) is not None:
+        return kind
+    if status in STATUSES:
+        return STATUSES[status].kind
+    return errors.UsageError if status < 500 else errors.NetworkError
 
 
 def row(error: ShipwayError) -> Row:
