@@ -40,7 +40,7 @@ def check_result(
             f"{contract.capability} returned {type(result).__name__} and not a "
             f"{contract.result.__name__}"
         )
-    data = contract.result.__pydantic_serializer__.to_json(result)
+    data = type(result).__pydantic_serializer__.to_json(result)
     try:
         contract.result.__pydantic_validator__.validate_json(data)
     except pydantic.ValidationError as error:
