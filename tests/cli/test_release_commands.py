@@ -4,27 +4,13 @@ from __future__ import annotations
 
 import http.client
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from shipway.release.record import Timing
-from shipway.release.releases import Candidate, Releases
-
-SERVICE = Path(__file__).resolve().parents[1] / "release" / "service"
-
-
-def candidate(version: str) -> Candidate:
-    def fill(tree: Path) -> None:
-        shutil.copytree(SERVICE, tree, dirs_exist_ok=True)
-        (tree / "behaviour.json").write_text(json.dumps({"version": version}))
-
-    commit = version.encode().hex().ljust(40, "0")[:40]
-    timing = Timing(healthy_within=10.0, observe=0.1, drain=2.0, stop=2.0)
-    secrets = {"DEMO_API_KEYS": "api_key", "DEMO_USERS": "basic"}
-    return Candidate("demo", "run-1", commit, "f" * 40, fill, secrets=secrets, timing=timing)
+from demoservice import candidate
+from shipway.release.releases import Releases
 
 
 @pytest.fixture
