@@ -36,9 +36,9 @@ from shipway.server.token import TokenCheck, token_of
 from shipway.telemetry.requests import RequestLog
 
 _log = structlog.get_logger("serve")
-#: One interpreter answers: more at once than a few make all of them later, and more than there are
+#: Twenty callers at once are no overload, though each makes the others later; more than there are
 #: threads to work in only stand in line.
-_ROOM = AdaptivePolicy(initial=16, least=4, most=40, queue=2)
+_ROOM = AdaptivePolicy(initial=20, least=20, most=40, queue=2)
 _HOSTS = frozenset({b"127.0.0.1", b"localhost", b"[::1]"})
 
 
