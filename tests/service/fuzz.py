@@ -25,6 +25,7 @@ _REFUSED = {
     "rewindRun": ([400, 422], "the same"),
     "upload": ([415, 422], "the name, the type and the content have to go together"),
     "listRuns": ([400], "a cursor is one that was given out"),
+    "createFlag": ([400, 422], "what it serves has to be among its variants, of one kind"),
     "editFlag": ([412, 422, 428], "If-Match names the version; one variant or a split, not both"),
 }
 EVERYTHING = "examples,coverage,fuzzing,stateful"

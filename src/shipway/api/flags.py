@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Response
 from fastapi import Path as InPath
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from shipway.api import wire
 from shipway.api.backend import Caller, Here
@@ -28,18 +28,32 @@ Match = Annotated[
 _ETAG = {"headers": {"ETag": {"description": "its version", "schema": {"type": "string"}}}}
 
 
+def _day(value: Any) -> Any:
+    """As JSON has days: text, and no number of seconds that would be taken for one."""
+    if not (isinstance(value, str) and value):
+        raise ValueError("should be a day such as 2027-01-31")
+    return value
+
+
+Day = Annotated[date, Field(strict=False), BeforeValidator(_day)]
+Variants = Annotated[
+    dict[Name, Value],
+    Field(min_length=1, max_length=100, json_schema_extra={"additionalProperties": False}),
+]
+
+
 class FlagEdit(Model):
     """What is to be different; what is left out stays as it is. ``why`` goes into the history."""
 
     enabled: bool | None = None
     serve: Serve | None = None
     rules: Annotated[list[Rule], Field(max_length=100)] | None = None
-    variants: Annotated[dict[Name, Value], Field(min_length=1, max_length=100)] | None = None
+    variants: Variants | None = None
     default: Name | None = None
     unit: Attribute | None = None
     about: Annotated[wire.Line, Field(max_length=200)] | None = None
     owner: Annotated[wire.Line, Field(max_length=100)] | None = None
-    expires: Annotated[date, Field(strict=False)] | None = None
+    expires: Day | None = None
     why: wire.Remark = ""
 
     def edit(self) -> Edit:
