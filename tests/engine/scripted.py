@@ -136,13 +136,14 @@ class House:
             limits=limits_of(settings),
         )
 
-    def engine(self) -> Engine:
+    def engine(self, now: Callable[[], float] | None = None) -> Engine:
         engine = Engine(
             self.settings,
             self.database,
             Registry([self.agent]),
             self.artifacts,
             self.rested.append,
+            now,
             contracts=self.contracts,
         )
         assert engine.start()

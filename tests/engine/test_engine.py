@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 
-from scripted import House, WorkRequest, WorkResult, pipeline, stage
+import pytest
+from scripted import WORK, House, WorkRequest, WorkResult, pipeline, stage
 
 from shipway.agents.agent import Asks, Desk
 from shipway.contracts.envelope import Question
 from shipway.domain.conditions import Comparison
 from shipway.domain.pipeline import AskRule, InputRef
 from shipway.domain.states import RunStatus, StageStatus
+from shipway.engine.commands import Commands
+from shipway.engine.intake import Intake
 from shipway.errors import CommandError, NetworkError
 
 
@@ -214,6 +218,36 @@ def test_a_stopped_engine_loses_nothing_and_the_next_one_finishes(house: House) 
     tries = [done[1] for done in house.agent.done]
     assert tries.count("plan") == tries.count("scaffold") == 1
     assert tries.count("implement") == 2
+
+
+def test_a_run_is_found_whose_client_died_before_it_could_ring(house: House) -> None:
+    house.engine()
+    house.until(house.submit())
+    elsewhere = house.settings.model_copy(update={"home": house.settings.home / "nobody"})
+    rings_elsewhere = Commands(
+        house.database,
+        elsewhere.home,
+        Intake(house.settings.home, house.artifacts),
+        lambda: None,
+        contracts=WORK,
+    )
+    house.commands = rings_elsewhere
+    assert house.until(house.submit()).summary.status is RunStatus.SUCCEEDED
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full"), MemoryError()])
+def test_what_ran_out_on_a_machine_is_tried_again(house: House, error: Exception) -> None:
+    def cramped(_request: WorkRequest, desk: Desk) -> WorkResult:
+        if desk.task.attempt == 1:
+            raise error
+        return WorkResult()
+
+    house.agent.script = {"plan": cramped}
+    house.engine()
+    detail = house.until(house.submit())
+    assert detail.summary.status is RunStatus.SUCCEEDED
+    assert detail.stages[0].attempts[0].error is not None
+    assert detail.stages[0].attempts[0].error.code == "RESOURCE"
 
 
 def test_two_engines_never_share_a_state_directory(house: House) -> None:

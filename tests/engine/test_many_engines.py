@@ -14,16 +14,19 @@ from pathlib import Path
 from typing import Self
 
 import pytest
-from scripted import SEVEN, WORK, House
+from scripted import SEVEN, WORK, House, WorkRequest, WorkResult
 
 from servers import Postgres
+from shipway.agents.agent import Desk
 from shipway.config import Settings, load_settings
 from shipway.domain.run import events as e
 from shipway.domain.states import RunStatus
 from shipway.engine.advance import Committed, Writer
 from shipway.engine.codec import encode
+from shipway.engine.dispatch.fleet.home import enter
 from shipway.engine.ids import run_id
 from shipway.engine.intake import Ready
+from shipway.errors import ConfigurationError
 from shipway.secrets import Secret
 from shipway.store import ledger
 from shipway.store.ledger import OrderRow
@@ -264,4 +267,42 @@ def test_runs_that_are_handed_in_at_the_same_moment_share_the_room(
         thread.join(30)
     statuses = Counter(house.queries.status(one.run) for one in ready)
     assert statuses == {RunStatus.RUNNING: most, RunStatus.QUEUED: 12 - most}
+    house.close()
+
+
+def test_without_a_fleet_a_database_is_carried_by_one_state_directory_only(
+    settings_there, tmp_path: Path
+) -> None:
+    """Its engine takes every order that it did not hand out itself for lost."""
+    began, end = threading.Event(), threading.Event()
+    first = House(settings_there)
+
+    def work(_request: WorkRequest, _desk: Desk) -> WorkResult:
+        began.set()
+        assert end.wait(30)
+        return WorkResult()
+
+    first.agent.script["plan"] = work
+    first.engine()
+    run = first.submit()
+    assert began.wait(10)
+    (tmp_path / "elsewhere").mkdir()
+    elsewhere = settings_there.model_copy(update={"home": tmp_path / "elsewhere"})
+    other = House(elsewhere)
+    with pytest.raises(ConfigurationError, match="carried by others"):
+        other.engine()
+    with pytest.raises(ConfigurationError, match="SHIPWAY_HOME"):
+        enter(other.database, elsewhere.home)
+    end.set()
+    detail = first.until(run, within=30)
+    assert [one.status for one in detail.stages[0].attempts] == ["passed"]
+    first.close()
+    other.close()
+
+
+def test_an_engine_without_a_fleet_refuses_the_database_of_a_fleet(settings_there) -> None:
+    house = House(settings_there)
+    enter(house.database, settings_there.home)
+    with pytest.raises(ConfigurationError, match="fleet"):
+        house.engine()
     house.close()

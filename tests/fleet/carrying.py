@@ -1,105 +1,85 @@
-"""An engine or a worker of a fleet in a process of its own, with agents that write down what they do.
+"""One process that carries runs, for tests to kill: an engine, a worker, or both in one on SQLite.
 
-``carrying.py engine`` or ``carrying.py worker LIMIT PAUSE LEDGER``: every merge and deploy is told to
-the ledger, a process that nobody kills, over its socket.
+``carrying.py engine``, ``carrying.py worker LIMIT PAUSE LEDGER``, ``carrying.py alone PAUSE LEDGER``,
+``carrying.py client REPOSITORY`` (submits one run and ends), ``carrying.py maker`` (makes the tables
+and ends). The environment says what else: ``FAULT_AT`` where a fault comes, ``RIVER`` that the river's
+agents are there, ``CLOCK_STEP`` how far the clock is off from the start, ``ECHO`` that outcomes come
+late, twice and in any order, ``BAD`` and ``POISON`` how the agent behaves.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import socket
+import signal
 import sys
 import threading
+import time
+from collections.abc import Mapping
+from types import FrameType
 
-from points import arm
-from scripted import WORK, WorkRequest, WorkResult
-
-from shipway.agents.agent import Desk
-from shipway.agents.registry import Registry
-from shipway.bootstrap import connect
-from shipway.config import Settings, load_settings
-from shipway.engine.dispatch.fleet.home import enter
-from shipway.engine.dispatch.fleet.worker import Worker
-from shipway.engine.engine import Engine
-from shipway.engine.fleet import Fleet
-from shipway.engine.places import Places
-from shipway.lifecycle import Lifecycle, Part
-from shipway.store.artifacts import ArtifactStore
-from shipway.telemetry.logs import configure
-
-EFFECTS = {"integrate", "deploy"}
+#: The machine's clock as this process sees it, an hour ahead or back when SIGUSR1 or SIGUSR2 asks.
+_stepped = [float(os.environ.get("CLOCK_STEP", "0"))]
+_true = time.time
+time.time = lambda: _true() + _stepped[0]  # before anything of ours can take hold of the other one
 
 
-class Teller:
-    """Works for a while, then tells the ledger what it is about to do, as who, and once more after."""
-
-    capability = "work"
-    name = "teller"
-
-    def __init__(self, pause: float, ledger: str) -> None:
-        self._pause = pause
-        self._ledger = ledger
-
-    def perform(self, request: WorkRequest, desk: Desk) -> WorkResult:
-        task = desk.task
-        self._tell("begin", desk)
-        desk.cancel.wait(self._pause)
-        if task.stage in EFFECTS:
-            desk.confirm()
-            self._tell("effect", desk)
-        self._tell("end", desk)
-        return WorkResult(said=f"{request.seen}>{task.stage}")
-
-    def _tell(self, what: str, desk: Desk) -> None:
-        task = desk.task
-        line = {
-            "what": what,
-            "run": task.run,
-            "stage": task.stage,
-            "attempt": task.attempt,
-            "token": task.token,
-            "key": task.key,
-            "pid": os.getpid(),
-        }
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as told:
-            told.connect(self._ledger)
-            told.sendall(json.dumps(line).encode() + b"\n")
-            told.recv(1)
+def _step(number: int, _frame: FrameType | None) -> None:
+    _stepped[0] += 3600.0 if number == signal.SIGUSR1 else -3600.0
 
 
-class Merger(Teller):
-    """The same for a capability that has a lane for each branch."""
+import points  # noqa: E402
+import river  # noqa: E402
+from scripted import WORK  # noqa: E402
+from teller import Merger, Teller  # noqa: E402
 
-    capability = "integrate"
+from shipway.agents.registry import Registry  # noqa: E402
+from shipway.bootstrap import close, connect  # noqa: E402
+from shipway.config import Settings, load_settings  # noqa: E402
+from shipway.contracts.registry import Contract  # noqa: E402
+from shipway.engine.dispatch.fleet.home import enter  # noqa: E402
+from shipway.engine.dispatch.fleet.worker import Worker  # noqa: E402
+from shipway.engine.engine import Engine  # noqa: E402
+from shipway.engine.fleet import Fleet  # noqa: E402
+from shipway.engine.places import Places  # noqa: E402
+from shipway.lifecycle import Lifecycle, Part  # noqa: E402
+from shipway.store.artifacts import ArtifactStore  # noqa: E402
+from shipway.telemetry.logs import configure  # noqa: E402
+
+_AGAIN = 0.02
 
 
-def engine(settings: Settings) -> Part:
+def _contracts() -> Mapping[str, Contract]:
+    return river.CONTRACTS_HERE if "RIVER" in os.environ else WORK
+
+
+def engine(settings: Settings, registry: Registry) -> Part:
     database, bus = connect(settings)
-    enter(database, settings.home)
-    artifacts = ArtifactStore(Places(settings.home).artifacts)
+    side = None
+    if database.kind == "postgresql":
+        enter(database, settings.home)
+        side = Fleet(settings, database, bus)
     made = Engine(
         settings,
         database,
-        Registry([]),
-        artifacts,
-        contracts=WORK,
-        fleet=Fleet(settings, database, bus),
+        registry,
+        ArtifactStore(Places(settings.home).artifacts),
+        contracts=_contracts(),
+        fleet=side,
     )
-    return Part("engine", lambda: _started(made.start()), lambda _left: made.stop())
+
+    def start() -> None:
+        while not made.start():
+            time.sleep(_AGAIN)  # the one before has just died, or is about to
+
+    return Part("engine", start, lambda _left: made.stop())
 
 
-def _started(started: bool) -> None:
-    assert started
-
-
-def worker(settings: Settings, limit: int, pause: float, ledger: str) -> Part:
+def worker(settings: Settings, registry: Registry, limit: int) -> Part:
     database, bus = connect(settings)
     enter(database, settings.home)
     artifacts = ArtifactStore(Places(settings.home).artifacts)
-    registry = Registry([Teller(pause, ledger), Merger(pause, ledger)])
-    serves = dict.fromkeys(WORK, limit)
-    made = Worker(settings, database, registry, artifacts, serves, WORK, bus)
+    limits = dict.fromkeys(registry.capabilities(), limit)
+    made = Worker(settings, database, registry, artifacts, limits, _contracts(), bus)
     lost = threading.Thread(target=lambda: (made.lost.wait(), os._exit(75)), daemon=True)
 
     def start() -> None:
@@ -109,17 +89,46 @@ def worker(settings: Settings, limit: int, pause: float, ledger: str) -> Part:
     return Part("worker", start, made.stop, made.drain)
 
 
+def client(settings: Settings, repository: str) -> None:
+    """Submit one run; its id is said before anything is written."""
+    from crew import commands_of, ready, submit
+
+    database, _bus = connect(settings)
+    artifacts = ArtifactStore(Places(settings.home).artifacts)
+    made = ready(river.RIVER, repository, artifacts)
+    sys.stdout.write(f"{made.run}\n")
+    sys.stdout.flush()
+    submit(settings, commands_of(settings, database, artifacts), made)
+
+
+def _part(kind: str, rest: list[str], settings: Settings) -> Part:
+    if kind == "engine":
+        return engine(settings, Registry([]))
+    pause, ledger = float(rest[-2]), rest[-1]
+    real = "RIVER" in os.environ
+    told = [Teller(pause, ledger), Merger(pause, ledger)]
+    registry = Registry(river.agents(pause, ledger, settings.home) if real else told)
+    if kind == "alone":
+        return engine(settings, registry)
+    return worker(settings, registry, int(rest[0]))
+
+
 def main() -> None:
+    signal.signal(signal.SIGUSR1, _step)
+    signal.signal(signal.SIGUSR2, _step)
     kind, *rest = sys.argv[1:]
     settings = load_settings()
     configure("info", None)
-    if "KILL_AT" in os.environ:
-        arm(os.environ["KILL_AT"])
-    part = (
-        engine(settings)
-        if kind == "engine"
-        else worker(settings, int(rest[0]), float(rest[1]), rest[2])
-    )
+    points.arm_as_asked()
+    if "ECHO" in os.environ:
+        points.echo()
+    if kind == "maker":
+        close(*connect(settings))
+        return
+    if kind == "client":
+        client(settings, rest[0])
+        return
+    part = _part(kind, rest, settings)
     life = Lifecycle(part, drain_seconds=settings.worker_grace_s)
     with life.signals():
         life.start()

@@ -1,20 +1,25 @@
-"""``make chaos``: real processes over a real PostgreSQL, faults as data, and what must hold after each.
+"""``make chaos``: real processes, faults as data, and a table of what came of each.
 
-``N=`` rounds of kill -9, each at the next named point; then the faults of the table, once each. The
-ledger of effects is kept by this process, to which nothing is done.
+kill -9 at every named point, on SQLite and on PostgreSQL (``N=`` kills, 200 by default), several
+scenes at once; then the other faults. ``--json FILE`` writes the table for machines too.
 """
 
 from __future__ import annotations
 
 import argparse
-import signal
+import contextlib
+import dataclasses
+import functools
+import json
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -25,203 +30,259 @@ sys.path[:0] = [
     str(HERE.parents[1] / "src"),
 ]
 
-from crew import LEASE, Crew  # noqa: E402 - the paths above come first
-from points import POINTS  # noqa: E402
+import faults  # noqa: E402 - the paths above come first
+import kills  # noqa: E402
+from faults import Fault  # noqa: E402
+from kills import Kill  # noqa: E402
+from scene import Row, Scene, fleet, lone  # noqa: E402
 
-from servers import Postgres  # noqa: E402
-from shipway.domain.states import RunStatus  # noqa: E402
+from servers import Postgres, Redis  # noqa: E402
+from shipway.secrets import Secret  # noqa: E402
 
-_DIES_WITHIN = 60.0
-_ENDS_WITHIN = 120.0
-
-
-@dataclass
-class Scene:
-    """A fleet that is kept up: whoever died is started again."""
-
-    crew: Crew
-    server: Postgres
-    engines: list[subprocess.Popen[bytes]] = field(default_factory=list)
-    workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
-
-    def man(self) -> None:
-        """Two engines and two workers, whatever happened to those before."""
-        self.engines = [one for one in self.engines if one.poll() is None]
-        self.workers = [one for one in self.workers if one.poll() is None]
-        new = [self.crew.engine() for _ in range(2 - len(self.engines))]
-        self.engines += new
-        more = [self.crew.worker(2, 0.05) for _ in range(2 - len(self.workers))]
-        self.workers += more
-        self.crew.ready(*new, *more)
-
-    @contextmanager
-    def resting(self, processes: list[subprocess.Popen[bytes]]) -> Iterator[None]:
-        """These workers take nothing new meanwhile: the one that is to die gets the work."""
-        pids = {one.pid for one in processes}
-        names = [view.name for view in self.crew.roll.workers() if view.pid in pids]
-        for name in names:
-            self.crew.roll.drain(name, draining=True)
-        try:
-            yield
-        finally:
-            for name in names:
-                self.crew.roll.drain(name, draining=False)
+Made = Callable[[Path, Postgres], AbstractContextManager[Scene]]
+_LEFT = "what is left open at the end"
+_HEADS = ("rounds", "kills", "runs", "lost", "doubled", "stuck", "repeated")
 
 
-def kill_at(point: str) -> Callable[[Scene, list[str]], None]:
-    """A process that dies at a point while it carries a run."""
+class Rows:
+    """The table, filled by several scenes at once."""
 
-    def act(scene: Scene, runs: list[str]) -> None:
-        if POINTS[point].who == "engine":
-            dying = scene.crew.engine(point)
-            _until_dead(scene, dying, runs)
-            return
-        with scene.resting(scene.workers):
-            dying = scene.crew.worker(2, 0.05, point)
-            _until_dead(scene, dying, runs)
+    def __init__(self) -> None:
+        self._rows: dict[tuple[str, str], Row] = {}
+        self._lock = threading.Lock()
 
-    return act
+    def add(self, row: Row) -> None:
+        with self._lock:
+            known = self._rows.setdefault((row.fault, row.where), Row(row.fault, row.where))
+            for head in _HEADS:
+                setattr(known, head, getattr(known, head) + getattr(row, head))
+            known.notes += row.notes
 
-
-def _until_dead(scene: Scene, dying: subprocess.Popen[bytes], runs: list[str]) -> None:
-    give_up = time.monotonic() + _DIES_WITHIN
-    while dying.poll() is None:
-        assert time.monotonic() < give_up, f"it did not come to its point\n{scene.crew.logs()}"
-        runs.append(scene.crew.submit())
-        next_at = time.monotonic() + 3.0
-        while dying.poll() is None and time.monotonic() < next_at:
-            time.sleep(0.05)
+    def all(self) -> list[Row]:
+        return sorted(self._rows.values(), key=lambda row: (row.where, row.fault))
 
 
-def stand_still(scene: Scene, runs: list[str]) -> None:
-    """A worker stops for longer than its lease, and wakes up with work that is not its own any more."""
-    runs += [scene.crew.submit() for _ in range(3)]
-    still = scene.workers[0]
-    still.send_signal(signal.SIGSTOP)
-    time.sleep(LEASE * 2)
-    still.send_signal(signal.SIGCONT)
+def guarded(row: Row, rows: Rows, act: Callable[[Row], None]) -> None:
+    """A round that cannot be carried out counts as stuck, and says why."""
+    began = time.monotonic()
+    try:
+        act(row)
+    except Exception as error:  # noqa: BLE001 - the other rounds go on
+        row.stuck += 1
+        row.notes.append(f"{type(error).__name__}: {str(error)[:200]}")
+        traceback.print_exc()
+    rows.add(row)
+    verdict = "" if row.holds else "  <-- " + "; ".join(row.notes)[:300]
+    sys.stderr.write(f"{time.monotonic() - began:5.1f} s  {row.where:10} {row.fault}{verdict}\n")
 
 
-def restart_database(scene: Scene, runs: list[str]) -> None:
-    runs += [scene.crew.submit() for _ in range(3)]
-    scene.server.stop()
-    scene.server.start()
+def lane(
+    where: str,
+    todo: deque[Kill],
+    rows: Rows,
+    parent: Path,
+    server: Postgres,
+    then: Sequence[Fault] = (),
+) -> None:
+    """One scene that takes round after round, until none is left; then other faults."""
+
+    def rounds(last: Row) -> None:
+        with _WHERE[where](parent, server) as scene:
+            while todo:
+                with contextlib.suppress(IndexError):  # another lane took the last one
+                    _round(scene, todo.popleft(), rows, parent, server)
+            _suffer_each(scene, then, rows)
+            scene.settle(last)
+
+    guarded(Row(_LEFT, where), rows, rounds)
 
 
-def freeze_database(scene: Scene, runs: list[str]) -> None:
-    runs += [scene.crew.submit() for _ in range(3)]
-    scene.server.freeze()
-    time.sleep(LEASE * 1.5)
-    scene.server.thaw()
+def _round(scene: Scene, kill: Kill, rows: Rows, parent: Path, server: Postgres) -> None:
+    guarded(
+        Row(kill.name, kill.where),
+        rows,
+        lambda row: kills.suffer(scene, kill, row, parent, server),
+    )
 
 
-def kill_everybody(scene: Scene, runs: list[str]) -> None:
-    runs += [scene.crew.submit() for _ in range(3)]
-    for process in (*scene.engines, *scene.workers):
-        process.kill()
-        process.wait()
+def _is_meant(name: str, only: str) -> bool:
+    return any(word in name for word in only.split(","))
 
 
-def roll_over(scene: Scene, runs: list[str]) -> None:
-    """Everybody is stopped and started again, one after the other, under load."""
-    for process in (*scene.workers, *scene.engines):
-        runs.append(scene.crew.submit())
-        process.terminate()
-        process.wait(60)
-        scene.man()
+def all_kills(
+    count: int, lanes: int, only: str, rows: Rows, parent: Path, server: Postgres
+) -> None:
+    """The combinations in turn, so that each comes as often as any other."""
+    known = [one for one in kills.combinations() if _is_meant(one.name, only)]
+    chosen = [known[number % len(known)] for number in range(count if known else 0)]
+    carry_out(chosen, lanes, rows, parent, server)
 
 
-@dataclass(frozen=True)
-class Fault:
-    name: str
-    act: Callable[[Scene, list[str]], None]
+def carry_out(
+    chosen: Sequence[Kill],
+    lanes: int,
+    rows: Rows,
+    parent: Path,
+    server: Postgres,
+    then: Sequence[Fault] = (),
+) -> None:
+    """Scenes side by side, ``lanes`` for each database; ``then`` is for one of the fleet's."""
+    threads = []
+    for where in _WHERE:
+        todo = deque(one for one in chosen if one.where == where)
+        for number in range(lanes if todo else 0):
+            more = then if where == "postgresql" and number == 0 else ()
+            given = (where, todo, rows, parent, server, more)
+            threads.append(threading.Thread(target=lane, args=given))
+    _together(threads)
 
 
-KILLS = tuple(Fault(f"kill -9 {name}", kill_at(name)) for name in POINTS)
-OTHERS = (
-    Fault("a worker stands still beyond its lease", stand_still),
-    Fault("the database is restarted", restart_database),
-    Fault("the database is frozen beyond the lease", freeze_database),
-    Fault("everybody is killed at once", kill_everybody),
-    Fault("everybody is stopped and started in turn", roll_over),
-)
+def _together(threads: Sequence[threading.Thread]) -> None:
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
-@dataclass
-class Row:
-    """What a fault came to: all but ``rounds``, ``runs`` and ``repeated`` must be 0."""
-
-    fault: str
-    rounds: int = 0
-    runs: int = 0
-    lost: int = 0
-    doubled: int = 0
-    stuck: int = 0
-    repeated: int = 0
-
-
-def suffer(scene: Scene, fault: Fault, row: Row) -> None:
-    """One round: the fleet is whole, the fault happens, everything must end as if nothing had."""
-    scene.man()
-    before = scene.crew.ledger.repeated()
-    runs: list[str] = []
-    fault.act(scene, runs)
-    scene.man()
-    row.rounds += 1
-    row.runs += len(runs)
-    for run in runs:
-        try:
-            ended = scene.crew.until(run, within=_ENDS_WITHIN).summary.status
-        except AssertionError as error:
-            row.stuck += 1
-            sys.stderr.write(f"{fault.name}: {error}\n")
-            continue
-        row.lost += ended is not RunStatus.SUCCEEDED
-    effects = scene.crew.ledger.effects()
-    for run in runs:
-        counts = [effects[run, stage] for stage in ("integrate", "deploy")]
-        row.lost += sum(count == 0 for count in counts)
-        row.doubled += sum(count > 1 for count in counts)
-    row.repeated += scene.crew.ledger.repeated() - before
+def all_faults(only: str, rows: Rows, parent: Path, server: Postgres) -> None:
+    """Each once, those of one scene one after the other, the scenes side by side."""
+    threads = [
+        threading.Thread(target=_faults, args=(where, made, chosen, rows))
+        for where, made, listed in (
+            ("postgresql", lambda: fleet(parent, server, 1, 2), faults.OF_PROCESSES),
+            ("postgresql", lambda: fleet(parent, server, 2, 4), faults.OF_MANY),
+            ("postgresql", lambda: _of_its_own(parent), faults.OF_DATABASES),
+            ("postgresql", lambda: _with_redis(parent, server), faults.OF_REDIS),
+            ("sqlite", lambda: lone(parent), faults.OF_ONE),
+        )
+        if (chosen := [one for one in listed if _is_meant(one.name, only)])
+    ]
+    if any(_is_meant(one.name, only) for one in faults.OF_DISKS):
+        threads.append(threading.Thread(target=_in_little_room, args=(parent, rows)))
+    _together(threads)
 
 
-def table(rows: list[Row]) -> str:
-    heads = ("fault", "rounds", "runs", "lost", "doubled", "stuck", "repeated under their key")
-    lines = [f"{heads[0]:44} {'  '.join(heads[1:])}"]
-    for row in rows:
-        figures = (row.rounds, row.runs, row.lost, row.doubled, row.stuck, row.repeated)
-        widths = (len(head) for head in heads[1:])
-        told = "  ".join(f"{n:>{width}}" for n, width in zip(figures, widths, strict=True))
-        lines.append(f"{row.fault:44} {told}")
-    return "\n".join(lines)
+def _faults(
+    where: str,
+    made: Callable[[], AbstractContextManager[Scene]],
+    chosen: Sequence[Fault],
+    rows: Rows,
+) -> None:
+    def rounds(last: Row) -> None:
+        with made() as scene:
+            _suffer_each(scene, chosen, rows)
+            scene.settle(last)
+
+    guarded(Row(_LEFT, where), rows, rounds)
+
+
+def _suffer_each(scene: Scene, chosen: Sequence[Fault], rows: Rows) -> None:
+    for fault in chosen:
+        act = functools.partial(faults.suffer, scene, fault)
+        guarded(Row(fault.name, scene.where), rows, act)
 
 
 @contextmanager
-def scene() -> Iterator[Scene]:
+def _of_its_own(parent: Path) -> Iterator[Scene]:
+    """A fleet on a server that nobody else uses."""
+    with Postgres() as server, fleet(parent, server, 1, 2) as scene:
+        yield scene
+
+
+@contextmanager
+def _with_redis(parent: Path, server: Postgres) -> Iterator[Scene]:
+    """A fleet that is woken by Redis, too."""
     with (
-        Postgres() as server,
-        tempfile.TemporaryDirectory(prefix="shipway-chaos-") as place,
-        tempfile.TemporaryDirectory() as sockets,
+        Redis() as redis,
+        fleet(parent, server, 1, 2, redis_url=Secret(redis.url)) as scene,
     ):
-        home = Path(place) / "home"
-        home.mkdir()
-        with Crew(home, Path(place) / "cache", server.create(), Path(sockets)) as crew:
-            yield Scene(crew, server)
+        scene.redis = redis
+        yield scene
+
+
+def _in_little_room(parent: Path, rows: Rows) -> None:
+    """The faults of a full disk, in a process of its own that alone sees a small file system."""
+    place, told = parent / "small", parent / "small.json"
+    place.mkdir()
+    mount = 'mount -t tmpfs -o size=24m tmpfs "$0" && exec "$@"'
+    inside = [sys.executable, str(HERE / "chaos.py"), "--inside", str(place), "--json", str(told)]
+    namespace = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, str(place)]
+    subprocess.run([*namespace, *inside], check=False, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+    if not told.exists():
+        rows.add(Row("the disk is full", "sqlite", stuck=1, notes=["it could not be carried out"]))
+        return
+    for row in json.loads(told.read_text())["rows"]:
+        rows.add(Row(**row))
+
+
+def _inside(place: Path, rows: Rows) -> None:
+    _faults("sqlite", lambda: lone(place), faults.OF_DISKS, rows)
+
+
+def _lone(parent: Path, _server: Postgres) -> AbstractContextManager[Scene]:
+    return lone(parent)
+
+
+_WHERE: dict[str, Made] = {
+    "postgresql": fleet,
+    "sqlite": _lone,
+}
+
+
+def table(rows: Sequence[Row]) -> str:
+    widest = max(len(row.fault) for row in rows)
+    lines = [f"{'fault':{widest}}  {'where':10}  {'  '.join(_HEADS)}"]
+    for row in rows:
+        figures = "  ".join(f"{getattr(row, head):>{len(head)}}" for head in _HEADS)
+        lines.append(f"{row.fault:{widest}}  {row.where:10}  {figures}")
+        lines += [f"    {note}" for note in row.notes]
+    total = {head: sum(getattr(row, head) for row in rows) for head in _HEADS}
+    lines.append(
+        f"{'all':{widest}}  {'':10}  " + "  ".join(f"{total[h]:>{len(h)}}" for h in _HEADS)
+    )
+    return "\n".join(lines)
+
+
+def as_json(rows: Sequence[Row], seconds: float) -> str:
+    total = {head: sum(getattr(row, head) for row in rows) for head in _HEADS}
+    found = {
+        "summary": total,
+        "seconds": round(seconds, 1),
+        "rows": [dataclasses.asdict(row) for row in rows],
+    }
+    return json.dumps(found, indent=1) + "\n"
+
+
+@contextmanager
+def ground() -> Iterator[tuple[Path, Postgres]]:
+    """A directory for all scenes, and a server for those of a fleet."""
+    with Postgres() as server, tempfile.TemporaryDirectory(prefix="shipway-chaos-") as place:
+        yield Path(place), server
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=len(KILLS), help="rounds of kill -9")
+    parser.add_argument("--kills", type=int, default=200, help="rounds of kill -9")
+    parser.add_argument("--lanes", type=int, default=2, help="scenes of each kind at once")
+    parser.add_argument(
+        "--only", default="", help="only faults whose name holds one of these words (a,b)"
+    )
+    parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--json", type=Path, help="write the table as JSON here, too")
     options = parser.parse_args()
-    rows = {fault.name: Row(fault.name) for fault in (*KILLS, *OTHERS)}
-    with scene() as fleet:
-        for number in range(options.kills):
-            fault = KILLS[number % len(KILLS)]
-            suffer(fleet, fault, rows[fault.name])
-        for fault in OTHERS:
-            suffer(fleet, fault, rows[fault.name])
-    sys.stdout.write(table(list(rows.values())) + "\n")
-    return int(any(row.lost or row.doubled or row.stuck for row in rows.values()))
+    began = time.monotonic()
+    rows = Rows()
+    if options.inside is not None:
+        _inside(options.inside, rows)
+    else:
+        with ground() as (parent, server):
+            all_kills(options.kills, options.lanes, options.only, rows, parent, server)
+            all_faults(options.only, rows, parent, server)
+    found = rows.all()
+    sys.stdout.write(table(found) + "\n")
+    if options.json:
+        options.json.write_text(as_json(found, time.monotonic() - began))
+    return int(not all(row.holds for row in found))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A fleet for tests: engines and workers as processes over a real PostgreSQL, and a ledger of effects."""
+"""Engines and workers as processes over a real database, and a ledger of the messages they send."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from scripted import SEVEN, WORK
+from river import CONTRACTS_HERE
+from scripted import SEVEN
 
 from shipway.bootstrap import close, connect
-from shipway.config import load_settings
+from shipway.config import Settings, load_settings
 from shipway.contracts.views import RunDetail
 from shipway.domain.pipeline import Pipeline
 from shipway.domain.states import RunStatus
@@ -32,11 +33,18 @@ from shipway.engine.queries import Queries
 from shipway.engine.roll import Roll
 from shipway.secrets import Secret
 from shipway.store.artifacts import ArtifactStore
+from shipway.store.database import Database
 from shipway.telemetry.trace import new
+from shipway.workspace.hub import Hub
 
 HERE = Path(__file__).parent
-EFFECTS = {"integrate", "deploy"}
+NOWHERE = "nowhere"
+Process = subprocess.Popen[bytes]
 BEAT, LEASE = 0.4, 3.0
+#: Only so that what hangs ends: on a machine that is busy with other things a start takes a minute.
+PATIENCE = 100.0
+#: What runs migrations knows one of them at a time in a process.
+_MIGRATING = threading.Lock()
 
 
 class Ledger:
@@ -92,84 +100,134 @@ class Ledger:
         return len(self.of("effect")) - sum(self.effects().values())
 
 
-class Crew:
-    """Starts and stops processes of one fleet; whatever still runs at the end is killed."""
+def ready(plan: Pipeline, repository: str, artifacts: ArtifactStore) -> Ready:
+    """A run as the intake would have made it."""
+    requirement = artifacts.put(b"do it", "requirement.md", "text/markdown")
+    values = {
+        "requirement": requirement.model_dump(mode="json"),
+        "kind": "change",
+        "target": "main",
+        "repository": repository,
+        "answers": {},
+    }
+    return Ready(run_id(time.time()), new(), "do it", plan, values)
 
-    def __init__(self, home: Path, cache: Path, url: str, sockets: Path, **given: Any) -> None:
+
+def submit(settings: Settings, commands: Commands, made: Ready) -> None:
+    """As the intake does it: the run's own repository is there before the run is."""
+    if made.values["repository"] != NOWHERE:
+        Hub.create(Places(settings.home).hub(made.run))
+    commands.start(made)
+
+
+def commands_of(settings: Settings, database: Database, artifacts: ArtifactStore) -> Commands:
+    place = enter(database, settings.home).orders if database.kind == "postgresql" else None
+    return Commands(
+        database,
+        settings.home,
+        Intake(settings.home, artifacts),
+        lambda: None,
+        contracts=CONTRACTS_HERE,
+        limits=limits_of(settings),
+        place=place,
+    )
+
+
+def environment(home: Path, cache: Path, url: str | None, **more: str) -> dict[str, str]:
+    """What a process of ``carrying.py`` finds around itself."""
+    paths = [HERE, HERE.parent / "engine", HERE.parents[1] / "src"]
+    return {
+        **os.environ,
+        **({} if url is None else {"SHIPWAY_DATABASE_URL": url}),
+        "SHIPWAY_HOME": str(home),
+        "SHIPWAY_CACHE": str(cache),
+        "PYTHONPATH": os.pathsep.join(map(str, paths)),
+        **more,
+    }
+
+
+def maker(place: Path, url: str | None, at: str) -> Process:
+    """A process that makes the tables of a new home, before there is any crew."""
+    words = [sys.executable, str(HERE / "carrying.py"), "maker"]
+    around = environment(place / "home", place / "cache", url, FAULT_AT=at)
+    return subprocess.Popen(words, env=around, stdin=subprocess.DEVNULL)
+
+
+class Crew:
+    """Starts and stops processes of one state directory; whatever still runs at the end is killed.
+
+    With ``url`` they are a fleet over PostgreSQL, without it one engine on SQLite.
+    """
+
+    def __init__(
+        self, home: Path, cache: Path, url: str | None, sockets: Path, **given: Any
+    ) -> None:
         self.settings = load_settings(
             home=home,
             cache=cache,
-            database_url=Secret(url),
+            database_url=None if url is None else Secret(url),
             **{"worker_beat_s": BEAT, "worker_lease_s": LEASE, **given},
         )
         self._url = url
         self.places = Places(home)
-        self.database, self.bus = connect(self.settings)
+        with _MIGRATING:
+            self.database, self.bus = connect(self.settings)
         self.artifacts = ArtifactStore(self.places.artifacts)
         self.queries = Queries(self.database, home, self.artifacts)
         self.roll = Roll(self.database, self.settings.worker_lease_s)
-        placing = enter(self.database, home)
-        self.commands = Commands(
-            self.database,
-            home,
-            Intake(home, self.artifacts),
-            lambda: None,
-            contracts=WORK,
-            limits=limits_of(self.settings),
-            place=placing.orders,
-        )
+        self.commands = commands_of(self.settings, self.database, self.artifacts)
         self.ledger_path = sockets / "ledger"
         self.ledger = Ledger(self.ledger_path)
-        self.processes: list[subprocess.Popen[bytes]] = []
+        self.processes: list[Process] = []
+        #: What every process that is started from now on finds in its environment, too.
+        self.around: dict[str, str] = {}
 
     def patient(self, lease: float) -> None:
         """For tests where nobody dies: a busy machine is not to look like a dead one."""
         self.settings = self.settings.model_copy(update={"worker_lease_s": lease})
 
-    def engine(self, kill_at: str = "") -> subprocess.Popen[bytes]:
-        return self._start("engine", kill_at=kill_at)
+    def engine(self, at: str = "") -> Process:
+        return self.start("engine", at=at)
 
-    def worker(
-        self, limit: int = 4, pause: float = 0.0, kill_at: str = ""
-    ) -> subprocess.Popen[bytes]:
-        words = ("worker", str(limit), str(pause), str(self.ledger_path))
-        return self._start(*words, kill_at=kill_at)
+    def worker(self, limit: int = 4, pause: float = 0.0, at: str = "") -> Process:
+        return self.start("worker", str(limit), str(pause), str(self.ledger_path), at=at)
 
-    def _start(self, *words: str, kill_at: str) -> subprocess.Popen[bytes]:
+    def alone(self, pause: float = 0.0, at: str = "") -> Process:
+        return self.start("alone", str(pause), str(self.ledger_path), at=at)
+
+    def start(
+        self, *words: str, at: str = "", before: Sequence[str] = (), **around: str
+    ) -> Process:
+        """A process of ``carrying.py``; ``at`` is where a fault comes, ``before`` starts it."""
         with (self.settings.home / f"{words[0]}.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, str(HERE / "carrying.py"), *words],
-                env={**self._environment(), **({"KILL_AT": kill_at} if kill_at else {})},
+                [*before, sys.executable, str(HERE / "carrying.py"), *words],
+                env={**self._environment(), **self.around, **around, "FAULT_AT": at},
+                stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
             )
         self.processes.append(process)
         return process
 
-    def _environment(self) -> Mapping[str, str]:
-        engine = HERE.parent / "engine"
-        return {
-            **os.environ,
-            "SHIPWAY_HOME": str(self.settings.home),
-            "SHIPWAY_CACHE": str(self.settings.cache),
-            "SHIPWAY_DATABASE_URL": self._url,
-            "SHIPWAY_WORKER_BEAT_S": str(self.settings.worker_beat_s),
-            "SHIPWAY_WORKER_LEASE_S": str(self.settings.worker_lease_s),
-            "SHIPWAY_WORKER_GRACE_S": str(self.settings.worker_grace_s),
-            "SHIPWAY_NO_WORKER_S": str(self.settings.no_worker_s),
-            "SHIPWAY_CAPABILITY_LIMITS": self.settings.capability_limits,
-            "SHIPWAY_CAPABILITY_RATES": self.settings.capability_rates,
-            "SHIPWAY_MAX_RUNS": str(self.settings.max_runs),
-            "SHIPWAY_MAX_RUNS_PER_REPOSITORY": str(self.settings.max_runs_per_repository),
-            **self._redis(),
-            "PYTHONPATH": os.pathsep.join([str(HERE), str(engine), str(HERE.parents[1] / "src")]),
-        }
+    def _environment(self) -> dict[str, str]:
+        settings, redis = self.settings, self.settings.redis_url
+        return environment(
+            settings.home,
+            settings.cache,
+            self._url,
+            SHIPWAY_WORKER_BEAT_S=str(settings.worker_beat_s),
+            SHIPWAY_WORKER_LEASE_S=str(settings.worker_lease_s),
+            SHIPWAY_WORKER_GRACE_S=str(settings.worker_grace_s),
+            SHIPWAY_NO_WORKER_S=str(settings.no_worker_s),
+            SHIPWAY_CAPABILITY_LIMITS=settings.capability_limits,
+            SHIPWAY_CAPABILITY_RATES=settings.capability_rates,
+            SHIPWAY_MAX_RUNS=str(settings.max_runs),
+            SHIPWAY_MAX_RUNS_PER_REPOSITORY=str(settings.max_runs_per_repository),
+            **({} if redis is None else {"SHIPWAY_REDIS_URL": redis.reveal()}),
+        )
 
-    def _redis(self) -> Mapping[str, str]:
-        url = self.settings.redis_url
-        return {} if url is None else {"SHIPWAY_REDIS_URL": url.reveal()}
-
-    def ready(self, *processes: subprocess.Popen[bytes], within: float = 40.0) -> None:
+    def ready(self, *processes: Process, within: float = PATIENCE) -> None:
         """Wait until each process has joined."""
         give_up = time.monotonic() + within
         names = {process.pid for process in processes}
@@ -179,20 +237,12 @@ class Crew:
             assert time.monotonic() < give_up, self.logs()
             time.sleep(0.02)
 
-    def submit(self, plan: Pipeline = SEVEN, repository: str = "somewhere") -> str:
-        requirement = self.artifacts.put(b"do it", "requirement.md", "text/markdown")
-        values = {
-            "requirement": requirement.model_dump(mode="json"),
-            "kind": "change",
-            "target": "main",
-            "repository": repository,
-            "answers": {},
-        }
-        ready = Ready(run_id(time.time()), new(), "do it", plan, values)
-        self.commands.start(ready)
-        return ready.run
+    def submit(self, plan: Pipeline = SEVEN, repository: Path | None = None) -> str:
+        made = ready(plan, str(repository or NOWHERE), self.artifacts)
+        submit(self.settings, self.commands, made)
+        return made.run
 
-    def until(self, run: str, *statuses: RunStatus, within: float = 30.0) -> RunDetail:
+    def until(self, run: str, *statuses: RunStatus, within: float = PATIENCE) -> RunDetail:
         """The run once it has one of the statuses (any final one if none is named)."""
         found: list[RunDetail] = []
 
@@ -211,7 +261,7 @@ class Crew:
             count: int = connection.execute("SELECT count(*) FROM lanes").fetchone()[0]
         return count
 
-    def eventually(self, happened: Callable[[], bool], within: float = 30.0) -> None:
+    def eventually(self, happened: Callable[[], bool], within: float = PATIENCE) -> None:
         give_up = time.monotonic() + within
         while not happened():
             assert time.monotonic() < give_up, f"it never happened\n{self.logs()}"

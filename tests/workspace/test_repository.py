@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from gitcalls import ENVIRONMENT, git
-from shipway.errors import ConflictError, RepositoryError
+from shipway.errors import ConflictError, OverloadError, RepositoryError
 from shipway.workspace import publishing
 from shipway.workspace.git import (
     Hub,
@@ -442,6 +443,39 @@ def test_many_publish_at_once_and_none_is_lost(
     assert len(list(repository.glob("file-*.txt"))) == 4
     assert git(repository, "status", "--porcelain") == ""
     assert git(repository, "rev-list", "--count", "--first-parent", f"{base}..main") == "4"
+
+
+@pytest.fixture
+def somebody_stands_still(repository: Path) -> Iterator[None]:
+    """Another process has begun to publish, and does not go on: it was stopped."""
+    holder = os.open(repository / ".git", os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(holder, fcntl.LOCK_EX)
+    yield
+    os.close(holder)
+
+
+@pytest.mark.usefixtures("somebody_stands_still")
+def test_who_stands_still_keeps_nobody_from_a_branch_that_no_work_tree_has(
+    repository: Path, candidate: tuple[Hub, str, str]
+) -> None:
+    hub, base, new = candidate
+    git(repository, "checkout", "--quiet", "--detach")
+    publish(hub, repository, "main", new, base)
+    assert git(repository, "rev-parse", "main") == new
+    assert settle(repository) == []
+    with pytest.raises(ConflictError, match="moved meanwhile"):
+        publish(hub, repository, "main", hub.commit(hub.tree(base), (base,), "late"), base)
+
+
+@pytest.mark.usefixtures("somebody_stands_still")
+def test_who_stands_still_is_waited_for_a_while_where_a_work_tree_has_to_follow(
+    repository: Path, candidate: tuple[Hub, str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub, base, new = candidate
+    monkeypatch.setattr(publishing, "_PATIENCE_S", 0.1)
+    with pytest.raises(OverloadError, match="another process"):
+        publish(hub, repository, "main", new, base)
+    assert git(repository, "rev-parse", "main") == base
 
 
 def test_a_run_is_found_by_its_trailer(repository: Path, candidate: tuple[Hub, str, str]) -> None:

@@ -27,13 +27,14 @@ from shipway.domain.states import RunStatus
 from shipway.engine.admission import limits_of
 from shipway.engine.advance import Committed, Writer, refusal
 from shipway.engine.budgets import Budgets
+from shipway.engine.clock import SteadyClock
 from shipway.engine.codec import decode, encode
 from shipway.engine.commands import COMMANDS
 from shipway.engine.desks import Desks
 from shipway.engine.dispatch.local import LocalDispatch
 from shipway.engine.dispatch.room import Room
 from shipway.engine.housekeeping import Housekeeping, Swept
-from shipway.engine.owner import Ownership
+from shipway.engine.owner import Ownership, refuse_shared
 from shipway.engine.places import Places
 from shipway.engine.quarantine import give_up
 from shipway.engine.timers import Timers
@@ -53,7 +54,9 @@ _PROGRESS_EVERY = 0.25
 _STOP_LIMIT = 30.0
 _LOOK_FOR_DUST_EVERY = 3600.0
 _LOOK_FOR_ROOM_EVERY = 15.0
+_LOOK_FOR_LOST_RINGS_EVERY = 2.0
 _BREATH = 0.02
+_CLOCK_MAY_DIFFER = 30.0
 
 
 class Engine:
@@ -66,12 +69,13 @@ class Engine:
         registry: Registry,
         artifacts: Artifacts,
         rested: Callable[[str], None] | None = None,
-        now: Callable[[], float] = time.time,
+        now: Callable[[], float] | None = None,
         contracts: Mapping[str, Contract] = CONTRACTS,
         fleet: Fleet | None = None,
     ) -> None:
         self.adopt(settings)
-        self._now = now
+        self._database = database
+        self._now = now = now or SteadyClock()
         self._rested = rested
         self._log = structlog.get_logger("engine")
         self._housekeeping = Housekeeping(
@@ -101,6 +105,8 @@ class Engine:
         self._loop: asyncio.AbstractEventLoop
         self._timers: Timers
         self._next_look: asyncio.TimerHandle
+        self._next_listen: asyncio.TimerHandle | None = None
+        self._mark: object = None
         self._thread = threading.Thread(target=self._run_loop, name="engine", daemon=True)
         self._flushing = self._admitting = self._some_queued = False
         self._look_for_room: asyncio.TimerHandle | None = None
@@ -129,13 +135,25 @@ class Engine:
 
         In a fleet nobody has it: the database lets any number of engines advance runs.
         """
-        if self._fleet is None and not self._owner.acquire():
+        if self._fleet is None and not self._own():
             return False
         self._loop = asyncio.new_event_loop()
         self._timers = Timers(self._loop, self._now, lambda run: self.writer.tell(run, e.Tick()))
         self._thread.start()
         self._ready.result()
         self.flags.start()
+        return True
+
+    def _own(self) -> bool:
+        """Take the state directory, and where the database is a server's, that too."""
+        if not self._owner.acquire():
+            return False
+        if self._database.kind == "postgresql":
+            try:
+                refuse_shared(self._database, self._settings.home)
+            except BaseException:
+                self._owner.release()
+                raise
         return True
 
     def stop(self, why: str = "the engine was stopped") -> None:
@@ -173,6 +191,9 @@ class Engine:
             else:
                 await self._fleet.begin(self.writer, self._collect, self._chore)
             await self._collect()
+            if self._fleet is None:
+                self._listen_for_lost_rings()
+            self._mind_the_clock()
             self._tidy_if_due()
         except BaseException as error:  # noqa: BLE001 - start() raises it
             self._ready.set_exception(error)
@@ -186,6 +207,8 @@ class Engine:
             self._bell_path().unlink(missing_ok=True)
         self._timers.stop()
         self._next_look.cancel()
+        if self._next_listen is not None:
+            self._next_listen.cancel()
         self.writer.handing_out = False
         self._dispatch.closed = True
         self._dispatch.give_back(None, why)
@@ -285,9 +308,31 @@ class Engine:
         for run, due in self.writer.run(ledger.timers):
             self._timers.set(run, due)
 
+    def _mind_the_clock(self) -> None:
+        """What is to be tried again must not wait for as long as the clock was set back."""
+        newest: float | None = self.writer.run(ledger.newest)
+        if newest is None or newest < self._now() + _CLOCK_MAY_DIFFER:
+            return
+        self._log.warning("the clock was set back", seconds=round(newest - self._now()))
+        for run, _due in self.writer.run(ledger.timers):
+            self.writer.tell(run, e.Tick())
+
     def _rung(self) -> None:
         assert self._bell is not None  # noqa: S101 - the reader exists only while the bell does
         if any(ring.topic == COMMANDS for ring in heard(self._bell)):
+            self._chore(self._collect(), "collect")
+
+    def _listen_for_lost_rings(self) -> None:
+        """Who died between a commit and its ring costs a moment, not the work."""
+        every = _LOOK_FOR_LOST_RINGS_EVERY
+        self._next_listen = self._loop.call_later(every, self._listen_for_lost_rings)
+        try:
+            mark = self.writer.run(lambda connection: connection.change_mark())
+        except ShipwayError as error:
+            self._log.warning("changes not seen", code=error.code)
+            return
+        if mark != self._mark:
+            self._mark = mark
             self._chore(self._collect(), "collect")
 
     def _bell_path(self) -> Path:

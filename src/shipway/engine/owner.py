@@ -1,13 +1,18 @@
-"""One engine per state directory: the file lock that makes it so."""
+"""One engine per state directory, and one state directory per database that no fleet shares."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 import struct
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
+
+from shipway.errors import ConfigurationError
+from shipway.store import fleet
+from shipway.store.database import Database
 
 
 class Ownership:
@@ -83,3 +88,33 @@ def owner_pid(path: Path) -> int | None:
         return None
     text = path.read_text().strip()
     return int(text) if text.isdigit() else None
+
+
+def mark(home: Path) -> str:
+    """What tells one state directory from another, wherever it is mounted."""
+    path = home / "fleet-mark"
+    try:
+        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError:
+        return path.read_text().strip()
+    with os.fdopen(handle, "w") as file:
+        file.write(secrets.token_hex(16))
+        file.flush()
+        os.fsync(file.fileno())
+    return path.read_text().strip()
+
+
+def refuse_shared(database: Database, home: Path) -> None:
+    """Raises ConfigurationError when others carry the runs of a database, too.
+
+    An engine without a fleet takes every order that it did not hand out itself for lost.
+    """
+    ours = f"alone {mark(home)}"
+    with database.writing() as connection:
+        known = fleet.home(connection, ours)
+    if known != ours:
+        raise ConfigurationError(
+            "the runs of this database are carried by others: an engine without a fleet must have"
+            " its database for itself",
+            hint="let a fleet carry them: shipway serve and shipway worker, with one SHIPWAY_HOME",
+        )

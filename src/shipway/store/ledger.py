@@ -227,6 +227,12 @@ def open_orders(connection: Connection) -> int:
 ACTIVE = ("queued", "running", "waiting", "paused")
 
 
+def newest(connection: Connection) -> float | None:
+    """When the last event was written, on the clock of who wrote it."""
+    row = connection.execute("SELECT at FROM events ORDER BY position DESC LIMIT 1").fetchone()
+    return None if row is None else float(row[0])
+
+
 def timers(connection: Connection) -> list[tuple[str, float]]:
     """When the next timer of each run fires."""
     return [

@@ -20,6 +20,7 @@ _FIXED = {
     "core.hooksPath": os.devnull,
     "core.fsmonitor": "false",
     "core.untrackedCache": "false",
+    "core.filesRefLockTimeout": "10000",
     "core.pager": "cat",
     "core.askPass": "false",
     "credential.helper": "",

@@ -7,16 +7,25 @@ import fcntl
 import json
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from shipway.errors import CommandError, ConflictError, RepositoryError, ShipwayError
+from shipway.errors import (
+    CommandError,
+    ConflictError,
+    OverloadError,
+    RepositoryError,
+    ShipwayError,
+)
 from shipway.workspace.gitcommand import git, text
 from shipway.workspace.hub import Hub
 from shipway.workspace.repository import branches, tip
 
 _AGAIN = "then `shipway run resume`"
+_PATIENCE_S = 60.0
+_LOOK_EVERY = 0.02
 
 
 def create_repository(path: Path, branch: str) -> None:
@@ -50,23 +59,41 @@ def publish(hub: Hub, repository: Path, target: str, new: str, expected: str | N
     only seen to that the work trees follow.
     """
     _take_objects(hub, repository, new)
+    if not _is_checked_out(repository, target):
+        # No work tree has to follow, and compare-and-swap needs no lock: whoever stands still
+        # in the middle of this keeps nobody waiting.
+        if not _is_there(repository, target, new, expected):
+            _refuse_rebases(repository, target)
+            _swap(repository, target, new, expected)
+        return
     with _exclusive(repository) as journal:
         _recover(repository, journal)
-        now = tip(repository, target)
-        if now == new:
-            return
-        if now != expected:
-            raise _moved(target, now)
-        _move(repository, journal, target, new, expected)
+        if not _is_there(repository, target, new, expected):
+            _move(repository, journal, target, new, expected)
+
+
+def _is_there(repository: Path, target: str, new: str, expected: str | None) -> bool:
+    """Whether the branch is at ``new`` already; raises ConflictError unless it is at ``expected``."""
+    now = tip(repository, target)
+    if now not in {new, expected}:
+        raise _moved(target, now)
+    return now == new
+
+
+def _is_checked_out(repository: Path, target: str) -> bool:
+    return any(tree.branch == f"refs/heads/{target}" for tree in _work_trees(repository))
+
+
+def _refuse_rebases(repository: Path, target: str) -> None:
+    for tree in _work_trees(repository):
+        tree.refuse_if_rebasing(f"refs/heads/{target}")
 
 
 def _move(repository: Path, journal: Path, target: str, new: str, expected: str | None) -> None:
     ref = f"refs/heads/{target}"
     before = expected or _empty_tree(repository)
-    all_trees = list(_work_trees(repository))
-    trees = [tree for tree in all_trees if tree.branch == ref]
-    for tree in all_trees:
-        tree.refuse_if_rebasing(ref)
+    _refuse_rebases(repository, target)
+    trees = [tree for tree in _work_trees(repository) if tree.branch == ref]
     for tree in trees:
         tree.refuse_if_unclean(before, new)
     _write_journal(journal, {"target": target, "before": before, "new": new})
@@ -102,6 +129,8 @@ def settle(repository: Path) -> list[Path]:
 
     Returns those that somebody has changed meanwhile: they were left alone.
     """
+    if not any(tree.branch for tree in _work_trees(repository)):
+        return []
     with _exclusive(repository) as journal:
         return _recover(repository, journal)
 
@@ -145,10 +174,27 @@ def _exclusive(repository: Path) -> Iterator[Path]:
     common = Path(text(asked))
     handle = os.open(common, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        _wait_for(handle)
         yield common / "shipway-publish.json"
     finally:
         os.close(handle)
+
+
+def _wait_for(handle: int) -> None:
+    """Raises OverloadError when whoever has the lock keeps it for too long: it may stand still."""
+    give_up = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > give_up:
+                raise OverloadError(
+                    "another process has been publishing into this repository for a minute",
+                    hint="see that it does not stand still, " + _AGAIN,
+                ) from None
+            time.sleep(_LOOK_EVERY)
+        else:
+            return
 
 
 @dataclass(frozen=True, slots=True)

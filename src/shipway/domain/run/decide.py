@@ -267,7 +267,7 @@ def _tick(draft: Draft) -> None:
         _end_all(draft, f"it was paused for {days:g} days, and nobody resumed it")
         return
     for name, stage in state.stages.items():
-        if stage.due is None or now < stage.due:
+        if stage.due is None or (now < stage.due and not _waits_too_long(draft, name, stage)):
             continue
         if stage.in_hand:
             _time_out(draft, name, stage)
@@ -275,6 +275,13 @@ def _tick(draft: Draft) -> None:
             _expire(draft, name, stage)
         elif not state.paused:
             draft.emit(e.StageReadied(name))
+
+
+def _waits_too_long(draft: Draft, name: str, stage: StageState) -> bool:
+    """Whether a retry would come later than any may: the clock was set back since it was decided."""
+    if stage.due is None or stage.in_hand or stage.open_asks:
+        return False
+    return stage.due - draft.now > draft.state.pipeline.stage(name).retries.maximum
 
 
 def _time_out(draft: Draft, name: str, stage: StageState) -> None:

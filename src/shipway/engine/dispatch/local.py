@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import inspect
 import time
 from collections.abc import Callable, Mapping
@@ -26,7 +27,7 @@ from shipway.engine.desks import Desks, Stop
 from shipway.engine.dispatch.announcing import Announcer
 from shipway.engine.dispatch.carrying import Carriers
 from shipway.engine.dispatch.room import Entrance, Lane
-from shipway.errors import AgentCrashedError, CorruptRunError, ShipwayError
+from shipway.errors import AgentCrashedError, CorruptRunError, ResourceError, ShipwayError
 from shipway.store.ledger import OrderRow
 from shipway.telemetry.logs import bound
 
@@ -258,9 +259,20 @@ def _ask(question: Question) -> AskState:
 
 
 def _report(error: Exception) -> dict[str, Any]:
-    if not isinstance(error, ShipwayError):
-        error = AgentCrashedError(
-            f"the agent stopped on an unexpected {type(error).__name__}",
-            hint="the engine's log has the details",
+    told = error if isinstance(error, ShipwayError) else _named(error)
+    return report_of(told).model_dump(mode="json")
+
+
+def _named(error: Exception) -> ShipwayError:
+    """What has run out here may be there for the next attempt; anything else is a fault of the agent."""
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return ResourceError("the disk is full", hint="make room where SHIPWAY_HOME is")
+    if isinstance(error, MemoryError):
+        return ResourceError(
+            "the memory that its process may use was used up",
+            hint="give the worker more, or let it do less at once: --concurrency",
         )
-    return report_of(error).model_dump(mode="json")
+    return AgentCrashedError(
+        f"the agent stopped on an unexpected {type(error).__name__}",
+        hint="the engine's log has the details",
+    )
