@@ -54,7 +54,7 @@ class Looker:
 
 @pytest.fixture
 def fleet(shipway_postgres_url: str, tmp_path: Path) -> dict[str, str]:
-    (tmp_path / "home").mkdir()
+    (tmp_path / "home").mkdir(exist_ok=True)
     return {
         "SHIPWAY_HOME": str(tmp_path / "home"),
         "SHIPWAY_CACHE": str(tmp_path / "cache"),
