@@ -270,7 +270,7 @@ class Crew:
     def logs(self) -> str:
         """The end of what the processes said, for a test that fails."""
         return "\n".join(
-            f"{path.name}: {path.read_text(errors="replace")[-6000:]}"
+            f"{path.name}: {path.read_bytes()[-6000:].decode(errors='replace')}"
             for path in sorted(self.settings.home.glob("*.log"))
         )
 

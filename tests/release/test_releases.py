@@ -67,6 +67,33 @@ def test_a_deploy_from_two_sides_at_once_is_one_deploy(releases: Releases, candi
     assert len(releases.list()) == 1
 
 
+def test_who_stands_still_in_a_deploy_keeps_nobody_from_it_and_does_nothing_later(
+    releases: Releases, candidate
+) -> None:
+    """As a worker does that was stopped, taken for dead, and wakes up again."""
+    stopped, wake, woke = threading.Event(), threading.Event(), list[Release]()
+    given = candidate("one")
+
+    def fill(tree: Path) -> None:
+        given.fill(tree)
+        stopped.set()
+        assert wake.wait(30)
+
+    sleeper = threading.Thread(
+        target=lambda: woke.append(releases.deploy(replace(given, fill=fill)))
+    )
+    sleeper.start()
+    assert stopped.wait(10)
+    once = releases.deploy(given)
+    wake.set()
+    sleeper.join(30)
+    assert woke == [once] == releases.list()
+    assert releases.state("demo").line == (once.id,)
+    log = (releases.secrets_path("demo").parent / "supervisor.log").read_text()
+    assert log.count(f"{once.id} is live") == 1
+    assert not list(releases.tree_path(once.id).parent.glob("tree.*"))
+
+
 def test_a_client_that_is_killed_does_not_stop_the_deploy(
     releases: Releases, candidate, home: Path, tmp_path: Path
 ) -> None:

@@ -39,6 +39,7 @@ PLACES: dict[str, str] = {
     "engine.starting": "one small file",
     "bells": "one socket for each process that listens; who rings removes those of the dead",
     "tidied": "one empty file",
+    "fleet-mark": "one line",
     "releases": "the room of releases keeps the live one and the last good ones",
     "services": "one folder for each service that is deployed",
     "repositories": "yours: what Shipway was asked to make",

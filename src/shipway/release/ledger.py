@@ -44,11 +44,14 @@ def _sync_directory(path: Path) -> None:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock file ``path``; waits for whoever holds it (they only write small files)."""
+def locked(path: Path, *, shared: bool = False) -> Iterator[None]:
+    """Hold the lock file ``path``; waits for whoever holds it (they only write small files).
+
+    ``shared`` is for work that takes longer: it says that somebody is at it, and excludes nobody.
+    """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)
@@ -83,7 +86,7 @@ class ServiceLedger:
         return self.releases / release
 
     def deploying(self, release: str) -> Path:
-        """The lock that a client holds while it deploys the release."""
+        """The lock that clients share while they deploy the release: one may stand still in it."""
         directory = self.release_directory(release)
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         return directory / "deploy.lock"
@@ -127,12 +130,20 @@ class ServiceLedger:
             (self.get(one) for one in self.ids()), key=lambda one: (one.created_at, one.id)
         )
 
-    def write(self, release: Release) -> Release:
+    def begin(self, release: Release, **changes: Any) -> Release:
+        """Note what is known of a release that is to be deployed; who has been live stays as it is.
+
+        Several may deploy the same one at once, so all of it goes by the record as it stands.
+        """
         directory = self.release_directory(release.id)
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         with locked(self.directory / "ledger.lock"):
-            write_whole(directory / "release.json", _encode(release.to_dict()))
-        return release
+            known = self.read(release.id) or release
+            if known.live_at is not None:
+                return known
+            known = dataclasses.replace(known, status=release.status, **changes)
+            write_whole(directory / "release.json", _encode(known.to_dict()))
+            return known
 
     def change(self, release: str, **changes: Any) -> Release:
         with locked(self.directory / "ledger.lock"):

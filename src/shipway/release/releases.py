@@ -14,10 +14,11 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -157,7 +158,7 @@ class Releases:
         at = self._ledger.of(candidate.service)
         at.create()
         identity = release_id(candidate.service, candidate.run, candidate.commit)
-        with ledger.locked(at.deploying(identity)):
+        with ledger.locked(at.deploying(identity), shared=True):
             return self._deploy(at, identity, candidate, say or _silent, cancel)
 
     def _deploy(
@@ -172,8 +173,9 @@ class Releases:
         if known is not None and known.live_at is not None:
             return known
         self._check_port(at, candidate.port)
-        fresh = replace(known, status=Status.STARTING) if known else _new(identity, candidate)
-        release = at.write(fresh)
+        release = at.begin(_new(identity, candidate))
+        if release.live_at is not None:
+            return release
         try:
             self._prepare(at, release, candidate, tell, cancel)
             at.change_state(timing=candidate.timing)
@@ -265,12 +267,12 @@ class Releases:
         wanted = {
             name: kind for name, kind in candidate.secrets.items() if name in described.environment
         }
-        made = secrets_file.complete(at.secrets, wanted)
+        with ledger.locked(at.directory / "secrets.lock"):
+            made = secrets_file.complete(at.secrets, wanted)
         if made:
             say(f"made {', '.join(made)}; see {at.secrets}")
-        at.change(
-            release.id,
-            status=Status.STARTING,
+        at.begin(
+            release,
             start=tuple(described.start),
             health_path=described.health,
             environment=tuple(described.environment),
@@ -360,7 +362,9 @@ class Releases:
             processes.end_marked(at.releases)
             _clear(at)
             for release in at.all():
-                if release.status is Status.STARTING and not _held(at.deploying(release.id)):
+                if release.status is Status.STARTING and not _held(
+                    at.deploying(release.id), fcntl.LOCK_EX
+                ):
                     reason = "the deploy was interrupted"
                     at.change(
                         release.id, status=Status.FAILED, pid=None, ended_at=now(), reason=reason
@@ -429,13 +433,13 @@ def supervised(at: ServiceLedger) -> bool:
     return _held(at.supervisor_lock)
 
 
-def _held(lock: Path) -> bool:
+def _held(lock: Path, test: int = fcntl.LOCK_SH) -> bool:
     try:
         descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, test | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     else:
@@ -507,11 +511,15 @@ def _clear(at: ServiceLedger) -> None:
 def _fill(tree: Path, fill: Callable[[Path], None]) -> None:
     if tree.is_dir():
         return
-    fresh = tree.with_name("tree.new")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(mode=0o700)
-    fill(fresh)
-    fresh.rename(tree)
+    fresh = Path(tempfile.mkdtemp(prefix="tree.", dir=tree.parent))
+    try:
+        fill(fresh)
+        fresh.rename(tree)
+    except OSError:
+        if not tree.is_dir():  # else somebody else who deploys it was quicker
+            raise
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
 
 
 def _describe(tree: Path) -> ServiceFile:
