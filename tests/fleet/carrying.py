@@ -41,7 +41,7 @@ from shipway.engine.dispatch.fleet.worker import Worker  # noqa: E402
 from shipway.engine.engine import Engine  # noqa: E402
 from shipway.engine.fleet import Fleet  # noqa: E402
 from shipway.engine.places import Places  # noqa: E402
-from shipway.lifecycle import Lifecycle, Part  # noqa: E402
+from shipway.lifecycle import Lifecycle, Part, ends  # noqa: E402
 from shipway.store.artifacts import ArtifactStore  # noqa: E402
 from shipway.telemetry.logs import configure  # noqa: E402
 
@@ -136,7 +136,7 @@ def main() -> None:
         sys.stdout.flush()
         life.wait()
         life.stop()
-    sys.exit(life.exit_code)
+    sys.exit(ends(life.exit_code))
 
 
 if __name__ == "__main__":

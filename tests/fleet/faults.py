@@ -19,6 +19,7 @@ from scene import DIES_WITHIN, PAUSE, FleetScene, LoneScene, Row, Scene
 
 from shipway.domain.states import RunStatus
 from shipway.engine.letters import Letters
+from shipway.errors import ShipwayError
 from shipway.store.dead import Which
 
 _LOOK_EVERY = 0.05
@@ -239,7 +240,9 @@ def fill_disk(scene: LoneScene, runs: list[str]) -> None:
     ballast = scene.crew.settings.home / "ballast"
     _fill(ballast)
     time.sleep(3.0)
-    with contextlib.suppress(Exception):  # refused, with a reason: then nobody counts on it
+    with contextlib.suppress(
+        ShipwayError, OSError
+    ):  # refused, with a reason: then nobody counts on it
         runs.append(scene.submit())
     ballast.unlink()
     _replay(scene, runs)

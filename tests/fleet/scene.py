@@ -8,6 +8,7 @@ import sys
 import tempfile
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -54,7 +55,7 @@ class Row:
         return not (self.lost or self.doubled or self.stuck)
 
 
-class Scene:
+class Scene(ABC):
     """A crew on a home of its own, with a repository to merge into and a service to deploy."""
 
     where = "sqlite"
@@ -67,13 +68,13 @@ class Scene:
         self.repository = repository
         self.kills = 0
 
+    @abstractmethod
     def man(self) -> None:
         """Whoever died is started again."""
-        raise NotImplementedError
 
+    @abstractmethod
     def processes(self) -> list[Process]:
         """Those that carry runs now."""
-        raise NotImplementedError
 
     def submit(self) -> str:
         return self.crew.submit(river.RIVER, self.repository)

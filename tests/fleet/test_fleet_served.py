@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -76,12 +77,23 @@ def started(fleet: Mapping[str, str], *words: str) -> Iterator[tuple[Any, dict[s
         text=True,
     )
     try:
-        assert process.stdout is not None
-        yield process, json.loads(process.stdout.readline())
+        yield process, _said(process)
     finally:
         if process.poll() is None:
             process.kill()
         process.communicate()
+
+
+def _said(process: subprocess.Popen[str]) -> dict[str, Any]:
+    """The first document on its output."""
+    assert process.stdout is not None
+    text = ""
+    for line in process.stdout:
+        text += line
+        with contextlib.suppress(json.JSONDecodeError):
+            said: dict[str, Any] = json.loads(text)
+            return said
+    raise AssertionError(f"it ended: {text}")
 
 
 def submitted(

@@ -161,3 +161,21 @@ def test_the_watchdog_ends_a_process_that_hangs_and_says_where(program):
     _, complaints = process.communicate(timeout=20)
     assert process.returncode == 143
     assert "Thread" in complaints
+
+
+def test_a_thread_that_never_ends_does_not_keep_a_process():
+    """The threads of a pool are waited for when Python goes, for ever."""
+    code = (
+        "import sys, threading, time\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from shipway.lifecycle import ends\n"
+        "began = threading.Event()\n"
+        "ThreadPoolExecutor(1).submit(lambda: (began.set(), time.sleep(600)))\n"
+        "began.wait()\n"
+        "sys.exit(ends(143, 0.3))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 143
+    assert "sleep" in done.stderr or "Thread" in done.stderr

@@ -20,6 +20,7 @@ def dev(output: Output) -> int:
     """
     from shipway.bootstrap import develop
     from shipway.cli.session import settings
+    from shipway.lifecycle import ends
 
     def ready(what: str) -> None:
         if output.json:
@@ -28,4 +29,4 @@ def dev(output: Output) -> int:
             write(sys.stdout, f"carrying the runs of {what}\n")
         sys.stdout.flush()
 
-    return develop(settings(), ready)
+    return ends(develop(settings(), ready))

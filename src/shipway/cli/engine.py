@@ -14,5 +14,8 @@ def engine(output: Output) -> None:
     """Carry the active runs on until none can move, then end."""
     from shipway.bootstrap import serve
     from shipway.cli.session import settings
+    from shipway.errors import ExitCode
+    from shipway.lifecycle import ends
 
     serve(settings())
+    ends(ExitCode.DONE)

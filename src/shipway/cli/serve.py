@@ -35,6 +35,7 @@ def serve(output: Output, host: str | None, port: int | None, handed_over: bool)
         check_loopback(host)
     found = settings(http_host=host, http_port=port)
     listener = inherited() if handed_over else own(check_loopback(found.http_host), found.http_port)
+    from shipway.lifecycle import ends
     from shipway.server.serving import Serving
 
     def started(address: str) -> None:
@@ -45,4 +46,4 @@ def serve(output: Output, host: str | None, port: int | None, handed_over: bool)
             output.note(f"  token: {found.home / 'token'}\n  Ctrl-C ends it in good order")
         sys.stdout.flush()
 
-    return Serving(found, listener, started).run()
+    return ends(Serving(found, listener, started).run())

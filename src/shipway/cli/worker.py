@@ -51,6 +51,7 @@ def worker(output: Output, capabilities: tuple[str, ...], concurrency: int | Non
         return None
     from shipway.bootstrap import work
     from shipway.cli.session import settings
+    from shipway.lifecycle import ends
 
     def ready(name: str, serves: list[str], health: str) -> None:
         if output.json:
@@ -60,7 +61,7 @@ def worker(output: Output, capabilities: tuple[str, ...], concurrency: int | Non
             output.note(f"  health: {health}")
         sys.stdout.flush()
 
-    return work(settings(), capabilities, concurrency, ready)
+    return ends(work(settings(), capabilities, concurrency, ready))
 
 
 @worker.command("list", examples=("shipway worker list", "shipway worker list --json"))
