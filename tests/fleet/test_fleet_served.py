@@ -38,6 +38,7 @@ stages:
 AGENT = """
 from shipway.agents.agent import Desk
 from shipway.contracts.plan import PlanRequest, PlanResult
+from shipway.domain.states import Claim
 
 
 class Looker:
@@ -48,7 +49,7 @@ class Looker:
         kept = desk.artifacts.put(b"looked at", "plan.md", "text/markdown")
         return PlanResult(
             kind="change", plan=kept, readable=kept, digest=kept.sha256, name="looked",
-            title="by somebody else's agent", claim="chore",
+            title="by somebody else's agent", claim=Claim.CHORE,
         )
 """
 
@@ -97,17 +98,17 @@ def _said(process: subprocess.Popen[str]) -> dict[str, Any]:
 
 
 def submitted(
-    shipway: Run, fleet: Mapping[str, str], repository: Path, agent: str = "builtin"
+    shipway: Run, fleet: Mapping[str, str], repository: Path, agent: str = "repository"
 ) -> str:
     pipeline = repository.parent / f"{agent}.yaml"
     pipeline.write_text(PIPELINE.format(agent=agent))
     done = shipway(
         *("run", "--repo", str(repository), "--requirement", "look", "--claim", "chore"),
-        *("--pipeline", str(pipeline), "--detach", "--json"),
+        *("--agent", "implement=command:true", "--pipeline", str(pipeline), "--detach", "--json"),
         env=fleet,
     )
     assert done.returncode == 0, done.stderr
-    run: str = json.loads(done.stdout)["id"]
+    run: str = json.loads(done.stdout)["summary"]["id"]
     return run
 
 
@@ -127,12 +128,14 @@ def test_servers_over_postgresql_carry_runs_one_after_the_other_was_killed(
     repository = git_repository({"a.py": "A = 1\n"})
     with started(fleet, "serve", "--port", "0") as (first, _), started(fleet, "worker"):
         run = submitted(shipway, fleet, repository)
-        assert ended(shipway, fleet, run)["summary"]["status"] == "succeeded"
+        found = ended(shipway, fleet, run)
+        assert found["summary"]["status"] == "succeeded", found["stop"]
         first.send_signal(signal.SIGKILL)
         first.wait()
         left = submitted(shipway, fleet, repository)
         with started(fleet, "serve", "--port", "0") as (second, _):
-            assert ended(shipway, fleet, left)["summary"]["status"] == "succeeded"
+            found = ended(shipway, fleet, left)
+            assert found["summary"]["status"] == "succeeded", found["stop"]
             second.send_signal(signal.SIGTERM)
             assert second.wait(30) in {0, 143}
 
@@ -154,5 +157,5 @@ def test_an_agent_of_another_package_does_the_stages_that_name_it(
         listed = json.loads(shipway("agent", "list", "--json", env=fleet).stdout)
         assert ("plan", "looker") in {(one["capability"], one["name"]) for one in listed}
         found = ended(shipway, fleet, submitted(shipway, theirs, repository, "looker"))
-        assert found["summary"]["status"] == "succeeded"
+        assert found["summary"]["status"] == "succeeded", found["stop"]
         assert found["stages"][0]["result"]["title"] == "by somebody else's agent"
