@@ -159,3 +159,13 @@ def test_a_test_that_loads_on_neither_side_proves_nothing_and_rejects_nothing(co
     broken = "import not_there\n\n\ndef test_a():\n    assert not_there.f() == 1\n"
     with pytest.raises(Doubt, match="does not load"):
         judge(compare({"shop.py": FIXED, "tests/test_new.py": broken}))
+
+
+def test_nor_does_one_whose_data_are_not_there_whatever_place_its_error_names(compare) -> None:
+    """Each side lies in a place of its own, so the words of the two errors differ."""
+    broken = (
+        "import os\n\nCASES = os.listdir(os.path.abspath('no-such-data'))\n\n\n"
+        "def test_a():\n    assert CASES\n"
+    )
+    with pytest.raises(Doubt, match="does not load"):
+        judge(compare({"shop.py": FIXED, "tests/test_new.py": broken}))

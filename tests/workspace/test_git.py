@@ -32,6 +32,14 @@ def seeded(hub: Hub, git_repository: Repository) -> tuple[Hub, str]:
     return hub, commit
 
 
+def test_a_hub_is_made_again_and_again_without_harm(hub: Hub) -> None:
+    """A start that is repeated after a kill finds the one that is there."""
+    for _ in range(2):
+        Hub.create(hub.path)
+    told = git(hub.path, "config", "--get-all", "core.filemode")
+    assert (told, git(hub.path, "config", "core.logAllRefUpdates")) == ("true", "false")
+
+
 def files(root: Path) -> set[str]:
     return {
         str(path.relative_to(root))

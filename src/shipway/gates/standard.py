@@ -211,7 +211,7 @@ def _checker(comparison: Comparison, name: str) -> Environment:
     return comparison.once(
         f"checker:{name}",
         lambda: checker_environment(
-            comparison.environments, name, say=comparison.say, cancel=comparison.cancel
+            comparison.environments.ours, name, say=comparison.say, cancel=comparison.cancel
         ),
     )
 

@@ -76,6 +76,12 @@ class Environments:
         self._facts: str | None = None
         self._version = (0, 0)
         self._has_pip = False
+        self._ours: Environments | None = None
+
+    @property
+    def ours(self) -> Environments:
+        """With the Python that Shipway itself was given: what its own tools are pinned for."""
+        return self._ours or self
 
     def build(
         self,
@@ -122,7 +128,9 @@ class Environments:
         )  # fmt: skip
         if version == self._version or version not in there:
             return self
-        return Environments(self._root.parent, self._fence, there[version].path)
+        found = Environments(self._root.parent, self._fence, there[version].path)
+        found._ours = self.ours
+        return found
 
     def day(self, committed: datetime) -> str | None:
         """The day whose packages a commit was written for; None when today's will do."""

@@ -22,7 +22,7 @@ Strategy = Literal["merge", "squash", "rebase", "fast-forward"]
 _BRANCH = "refs/heads/work"
 # Files are checked out and read back as the bytes they are: no line ends, keywords or filters.
 _ATTRIBUTES = "* -text -ident -filter !eol !working-tree-encoding\n"
-_CONFIG = "[core]\n\tlogAllRefUpdates = false\n\tfileMode = true\n"
+_NO_LOG = "[core]\n\tlogAllRefUpdates = false\n"
 _HASH_HEX = {"sha1": 40, "sha256": 64}
 
 
@@ -65,9 +65,10 @@ class Hub:
         git("init", "--quiet", "--bare", "--template=", f"--object-format={object_format}", path)
         (path / "info").mkdir(exist_ok=True)
         (path / "info" / "attributes").write_text(_ATTRIBUTES)
+        # By hand, since each ask of git costs milliseconds; git refuses a value that is there twice.
         config = path / "config"
-        if _CONFIG not in (said := config.read_text()):
-            config.write_text(said + _CONFIG)
+        said = config.read_text().replace("filemode = false", "filemode = true")
+        config.write_text(said if _NO_LOG in said else said + _NO_LOG)
         return cls(path)
 
     @classmethod
