@@ -96,7 +96,7 @@ def _in_a_fleet(scene: FleetScene, kill: Kill, runs: list[str]) -> None:
             scene.wait_dead(dying)
     elif scenario == "takeover":
         with scene.resting():
-            victim = scene.crew.worker(2, HELD)
+            victim = scene.crew.worker(1, HELD)  # full: the queue knows its job as begun
             scene.hold(victim, runs)
         scene.without_engines()
         dying = scene.crew.engine(kill.point)

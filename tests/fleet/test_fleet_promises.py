@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -14,7 +15,9 @@ from shipway.domain.pipeline import AskRule
 from shipway.domain.states import RunStatus
 from shipway.engine.letters import Letters
 from shipway.errors import ConflictError, CorruptRunError
+from shipway.store import fleet
 from shipway.store.dead import Which
+from shipway.store.fleet import WorkerRow
 
 ALONE = pipeline(stage("plan"))
 ASKS = pipeline(stage("plan"), stage("deploy", "plan", asks=(AskRule("ship", "?", None, ()),)))
@@ -159,3 +162,27 @@ def test_a_stage_that_nobody_serves_fails_at_its_deadline_and_can_be_done_later(
     crew.commands.retry(run, by="ada")
     crew.until(run, RunStatus.RUNNING, RunStatus.SUCCEEDED)
     assert crew.until(run, RunStatus.SUCCEEDED).summary.status is RunStatus.SUCCEEDED
+
+
+def test_a_claim_whose_commit_was_not_seen_to_come_through_is_still_the_workers_own(
+    crew: Crew,
+) -> None:
+    """The database was lost in that commit; asked again, nobody else would ever do the work."""
+    run = crew.submit(ALONE)
+    row = WorkerRow("one", "worker", "one", "here", 1, "0", "[]", "{}", False, 0.0, 0.0)
+    with crew.database.writing() as connection:
+        fleet.join(connection, row)
+        fleet.join(connection, replace(row, id="two"))
+        ((key, task),) = fleet.unclaimed(connection)
+    assert key.run == run
+
+    def claim(worker: str) -> tuple[bytes, int] | None:
+        with crew.database.writing() as connection:
+            return fleet.claim(connection, worker, key)
+
+    assert claim("one") == (task, 1)
+    assert claim("one") == (task, 2)
+    assert claim("two") is None
+    with crew.database.writing() as connection:
+        assert fleet.report(connection, "one", key, b"done", last=True)
+    assert claim("one") is None

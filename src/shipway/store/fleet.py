@@ -138,7 +138,8 @@ def forget(connection: Connection, seconds: float) -> None:
 def claim(connection: Connection, worker: str, key: Key) -> tuple[bytes, int] | None:
     """Take an attempt: its task, and how often it was delivered with this time; None if it is gone.
 
-    The delivery counts even if the worker dies the moment after.
+    The delivery counts even if the worker dies the moment after. Asked again by the worker that has
+    it, it is the same claim: its commit may have come through unseen when the database was lost.
     """
     row = connection.execute(
         "UPDATE orders SET deliveries = deliveries + 1 WHERE run = ? AND stage = ? AND attempt = ?"
@@ -153,7 +154,7 @@ def claim(connection: Connection, worker: str, key: Key) -> tuple[bytes, int] | 
         " ON CONFLICT (run, stage, attempt) DO NOTHING",
         (key.run, key.stage, key.attempt, key.token, worker),
     ).rowcount
-    return (row[0], row[1]) if taken else None
+    return (row[0], row[1]) if taken or holds(connection, worker, key) else None
 
 
 def holds(connection: Connection, worker: str, key: Key) -> bool:

@@ -218,10 +218,12 @@ class Worker:
         """Take an order and begin it; returns when there is room for another of its capability."""
         if self._closing():
             raise ConflictError("the worker takes nothing new")  # the job is offered to others
+        if key in self._held:
+            return  # a second job for what is in hand
         claimed = await self.member.insist(
             lambda connection: fleet.claim(connection, self.member.id, key)
         )
-        if claimed is None:
+        if claimed is None or key in self._held:
             return  # somebody else has it, or nobody wants it any more
         task, deliveries = claimed
         try:
