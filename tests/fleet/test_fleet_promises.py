@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import signal
+import tempfile
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import psycopg
 import pytest
 from crew import Crew
 from scripted import pipeline, stage
 
+from servers import Postgres
 from shipway.domain.pipeline import AskRule
 from shipway.domain.states import RunStatus
 from shipway.engine.letters import Letters
@@ -186,3 +190,47 @@ def test_a_claim_whose_commit_was_not_seen_to_come_through_is_still_the_workers_
     with crew.database.writing() as connection:
         assert fleet.report(connection, "one", key, b"done", last=True)
     assert claim("one") is None
+
+
+def test_an_engine_that_was_taken_for_dead_signs_in_anew_and_takes_over_from_others(
+    crew: Crew,
+) -> None:
+    """It was out of reach for long. An engine has nothing in hand, so nothing has to be fenced."""
+    engine, dying = crew.engine(), crew.worker(pause=LONG)
+    crew.ready(engine, dying)
+    (before,) = (view.id for view in crew.roll.workers() if view.pid == engine.pid)
+    with crew.database.writing() as connection:
+        fleet.leave(connection, before, "it was silent for longer than its lease")
+    crew.ready(engine)
+    (again,) = (view.id for view in crew.roll.workers() if view.pid == engine.pid)
+    assert again != before
+    run = crew.submit(ALONE)
+    crew.eventually(lambda: bool(crew.ledger.of("begin", run)))
+    dying.kill()
+    crew.ready(crew.worker())
+    assert crew.until(run).summary.status is RunStatus.SUCCEEDED
+
+
+def test_an_engine_beats_again_after_the_database_was_away_for_many_leases(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    given = {"worker_beat_s": 0.2, "worker_lease_s": 1.0}
+    with (
+        Postgres() as server,
+        tempfile.TemporaryDirectory() as sockets,
+        Crew(tmp_path / "home", tmp_path, server.create(), Path(sockets), **given) as crew,
+    ):
+        engine = crew.engine()
+        crew.ready(engine)
+        server.stop()
+        crew.eventually(lambda: _silent_for(crew) > 5.0)
+        server.start()
+        crew.eventually(lambda: any(view.alive for view in crew.roll.workers()))
+        run = crew.submit(ALONE)
+        crew.worker()
+        assert crew.until(run).summary.status is RunStatus.SUCCEEDED
+
+
+def _silent_for(crew: Crew) -> float:
+    """How long the engine says that it has not been able to beat."""
+    said = re.findall(r'"silent":([0-9.]+)', crew.logs())
+    return float(said[-1]) if said else 0.0

@@ -65,7 +65,7 @@ class Member:
         #: Asked by somebody to take nothing new; it stays, and may be asked to resume.
         self.draining = False
         self._leaving = False
-        #: Set once the others take this process for dead: what it has in hand is not its own any more.
+        #: Set once the others take this worker for dead: what it has in hand is not its own any more.
         self.lost = asyncio.Event()
         #: Since when, by our own clock, each beat has counted.
         self.seen_since = time.monotonic()
@@ -113,6 +113,21 @@ class Member:
             wait = min(wait * 2, 1.0)
 
     async def join(self) -> None:
+        await self._sign_in()
+        self._tasks = [
+            asyncio.create_task(self._beats(), name="beats"),
+            asyncio.create_task(listen(self._conninfo, self._hear), name="listening"),
+        ]
+        if self._link is not None:
+            loop = asyncio.get_running_loop()
+
+            def hear(told: str) -> None:
+                loop.call_soon_threadsafe(self._hear, told)
+
+            self._unhear = self._link.hear(FLEET, hear)
+        self._log.info("joined", name=self.name)
+
+    async def _sign_in(self) -> None:
         row = WorkerRow(
             id=self.id,
             kind=self._kind,
@@ -127,18 +142,6 @@ class Member:
             silent=0.0,
         )
         await self.ask(lambda connection: fleet.join(connection, row))
-        self._tasks = [
-            asyncio.create_task(self._beats(), name="beats"),
-            asyncio.create_task(listen(self._conninfo, self._hear), name="listening"),
-        ]
-        if self._link is not None:
-            loop = asyncio.get_running_loop()
-
-            def hear(told: str) -> None:
-                loop.call_soon_threadsafe(self._hear, told)
-
-            self._unhear = self._link.hear(FLEET, hear)
-        self._log.info("joined", name=self.name)
 
     async def leave(self, why: str) -> None:
         self._unhear()
@@ -197,15 +200,29 @@ class Member:
             self.seen_since = now
         self._beaten_at = now
         if draining is None:
-            self._log.warning("taken for dead: what it had in hand was given to others")
-            self.lost.set()
+            await self._taken_for_dead()
             return
         self.draining = draining
         self.beaten()
+
+    async def _taken_for_dead(self) -> None:
+        """Work in hand is not ours any more. An engine has none: it signs in anew, and goes on."""
+        if self._kind != "engine":
+            self._log.warning("taken for dead: what it had in hand was given to others")
+            self.lost.set()
+            return
+        before, self.id = self.id, secrets.token_hex(8)
+        self.seen_since = time.monotonic()
+        try:
+            await self._sign_in()
+        except ShipwayError as error:  # nobody knows the new name either: at the next beat again
+            self._missed(error)
+            return
+        self._log.warning("taken for dead, and back", before=before, member=self.id)
 
     def _missed(self, error: ShipwayError) -> None:
         silent = time.monotonic() - self._beaten_at
         self._log.warning("beat missed", code=error.code, silent=round(silent, 1))
         self.seen_since = time.monotonic()
-        if silent > self._pace.lease * 4:
+        if self._kind != "engine" and silent > self._pace.lease * 4:
             self.lost.set()
