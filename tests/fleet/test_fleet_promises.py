@@ -220,7 +220,8 @@ def test_an_engine_beats_again_after_the_database_was_away_for_many_leases(tmp_p
         Crew(tmp_path / "home", tmp_path, server.create(), Path(sockets), **given) as crew,
     ):
         engine = crew.engine()
-        crew.ready(engine)
+        assert engine.stdout is not None
+        assert engine.stdout.readline() == b"ready\n"
         server.stop()
         crew.eventually(lambda: _silent_for(crew) > 5.0)
         server.start()
