@@ -61,6 +61,24 @@ def test_variants_of_a_good_change_come_out_as_they_should(corpus, shipway) -> N
     assert "weakened" in known.stdout
 
 
+def test_a_corpus_is_made_from_the_bug_fixes_of_a_history(corpus, shipway) -> None:
+    case = load(corpus).cases[0]
+    done = shipway("calibrate", "--from", str(case.repository), "--since", "2000-01-01")
+    assert done.returncode == 0, done.stderr
+    made = corpus.parent / "history.yaml"
+    made.write_text(done.stdout)
+    found = load(made).cases
+    assert {one.repository for one in found} == {case.repository}
+    assert len(found) == 3  # as many as stories were grown there
+    assert found[0].gold is not None
+    assert found[0].base != found[0].gold
+    assert "# 20" in done.stdout
+    none = shipway("calibrate", "--from", str(case.repository), "--since", "2999-01-01")
+    assert none.returncode == 6
+    assert "--since" in none.stderr
+    assert shipway("calibrate").returncode == 2
+
+
 CASE = "- {id: a, repository: r, base: b, gold: g}\n"
 
 

@@ -57,6 +57,11 @@ def test_submodules_pointers_links_binaries_and_huge_diffs_are_taken_in_stride(
             ["-q", "checks"],
         ),
         ("tox.ini", "[testenv]\ncommands = pytest -q checks {posargs}\n", ["-q", "checks"]),
+        (
+            "tox.ini",
+            "[testenv]\ncommands = {env:CMD:pytest} -q {posargs:checks}\n",
+            ["-q", "checks"],
+        ),
         ("Makefile", "test: build\n\t@python -m pytest -q checks\n", ["-q", "checks"]),
         (
             "pyproject.toml",
@@ -70,7 +75,7 @@ def test_submodules_pointers_links_binaries_and_huge_diffs_are_taken_in_stride(
         ),
         ("noxfile.py", "def tests(session:\n", []),
     ],
-    ids=["nox", "tox", "make", "hatch", "hatch.toml", "broken nox"],
+    ids=["nox", "tox", "tox with defaults", "make", "hatch", "hatch.toml", "broken nox"],
 )
 def test_how_a_project_is_tested_is_read_where_it_says_so(tmp_path, name, text, words) -> None:
     write(tmp_path, {name: text, "a.py": "x = 1\n", "tests/test_a.py": "def test_a(): ...\n"})

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from shipway.check.calibration import history
 from shipway.check.calibration.calibrate import Listener, Wish, calibrate
 from shipway.check.calibration.manifest import load
 from shipway.check.equipment import equipment as equip
@@ -18,7 +20,7 @@ from shipway.cli.session import settings
 from shipway.cli.words import duration, plural
 from shipway.contracts.calibration import CalibrationReport, Share, Trial, VariantTotals, Wrong
 from shipway.contracts.check import Outcome
-from shipway.errors import ExitCode
+from shipway.errors import ExitCode, NotFoundError
 
 HEADS = ("variant", "n", "accepted", "rejected", "person", "median", "decided by")
 _SIGNS = {
@@ -46,6 +48,21 @@ def perform(output: Output, path: Path, **given: Any) -> int:
     if report.missing:
         return ExitCode.STILL_GOING
     return ExitCode.FAILED if report.wrong else ExitCode.DONE
+
+
+def gather(output: Output, repository: Path, since: str, most: int) -> int:
+    """A corpus from a history, on stdout; raises NotFoundError when there is nothing in it."""
+    found = history.fixes(repository, since, most)
+    if not found:
+        raise NotFoundError(
+            f"no commit since {since} says that it mends something, and changes source and tests",
+            hint="look further back with --since",
+        )
+    if output.json:
+        output.emit([asdict(one) for one in found])
+    else:
+        sys.stdout.write(history.manifest(repository, found))
+    return ExitCode.DONE
 
 
 def _listener(output: Output) -> Listener:

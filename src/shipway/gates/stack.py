@@ -36,6 +36,8 @@ _PROTECTED = (
     ".gitattributes", ".gitmodules",
 )  # fmt: skip
 _SHELL = re.compile(r"[$`;&|<>()*?\\]")
+# What tox puts in when it is given nothing.
+_DEFAULT = re.compile(r"\{(?:posargs|env:[^:{}]*)(?::([^{}]*))?\}")
 MAX_FILE = 1_000_000
 
 
@@ -251,7 +253,7 @@ def _tester(line: str) -> list[str] | None:
     except ValueError:
         words = []
     # What the tester would put in there is not known here, nor an option whose value it is.
-    return ["python", "-m", runner, *(word for word in words if "{" not in word)]
+    return ["python", "-m", runner, *(word for word in words if not {"{", "}"} & set(word))]
 
 
 def _from_tox(tree: Tree, project: dict[str, Any]) -> Command | None:
@@ -265,7 +267,7 @@ def _from_tox(tree: Tree, project: dict[str, Any]) -> Command | None:
         if not section.startswith("testenv"):
             continue
         for line in parser.get(section, "commands", fallback="").splitlines():
-            found = _tester(re.sub(r"\{posargs(?::([^{}]*))?\}", r"\1", line))
+            found = _tester(_DEFAULT.sub(r"\1", line))
             if found is not None:
                 return Command(argv=found, source=source)
     return None
