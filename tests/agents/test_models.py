@@ -22,6 +22,7 @@ from shipway.contracts.plan import ChangeSource
 from shipway.engine.budgets import Budgets
 from shipway.engine.places import Places
 from shipway.errors import AgentProtocolError, BudgetError, CircuitOpenError, ConfigurationError
+from shipway.resilience.breaker import State
 from shipway.resilience.ports import standing
 from shipway.secrets import Secret
 from shipway.store import ledger
@@ -43,7 +44,9 @@ PRICES = {"model_price_in": 1.0, "model_price_out": 1.0}
 
 @pytest.fixture(autouse=True)
 def _anew():
-    """What one test's server did wrong is not held against the next one's."""
+    """What one test's server did wrong is not held against the next one's, nor seen in the metrics."""
+    yield
+    standing("model").breaker.switch(State.CLOSED)
     standing.cache_clear()
 
 

@@ -80,6 +80,9 @@ def guard(port: str, *, per_try: float | None = None) -> Guard:
     if policy.shared:
         _breakers.add(breaker)
         breaker.share(_sharing[-1] if _sharing else None)
+    for name, state in list(BREAKERS.children):
+        if name == port:  # what stood here before this one is gone
+            BREAKERS.of(name, state).set(0)
     BREAKERS.of(port, breaker.state.value).set(1)
     return Guard(port, policy, breaker=breaker)
 
