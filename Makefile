@@ -79,6 +79,7 @@ bench: .venv/.dev ## time from requirement to deployed, the heart alone, beside 
 	@.venv/bin/python bench/guard.py
 	@.venv/bin/python bench/flags.py
 	@.venv/bin/python bench/fleet.py
+	@.venv/bin/python bench/shared.py
 
 fuzz: .venv/.dev ## schemathesis over every route of the API, ten thousand cases
 	@PYTHONPATH=src:tests .venv/bin/python tests/service/fuzz.py 10000

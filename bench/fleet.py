@@ -17,7 +17,8 @@ import psutil  # noqa: E402 - the paths above come first
 from crew import LEASE, Crew  # noqa: E402
 from scripted import pipeline, stage  # noqa: E402
 
-from servers import Postgres  # noqa: E402
+from servers import Postgres, Redis  # noqa: E402
+from shipway.secrets import Secret  # noqa: E402
 
 ONE = pipeline(stage("plan"))
 SIX = ("plan", "scaffold", "implement", "validate", "e2e", "integrate")
@@ -35,12 +36,12 @@ def dispatch(crew: Crew, rounds: int) -> tuple[float, float]:
     return statistics.median(times), times[int(len(times) * 0.99) - 1]
 
 
-def idle(home: Path, url: str, seconds: float) -> float:
+def idle(home: Path, url: str, seconds: float, **given: str) -> float:
     """The share of a core that a worker with six capabilities and nothing to do takes."""
     words = [word for name in SIX for word in ("--capability", name)]
     with subprocess.Popen(
         [sys.executable, "-m", "shipway", "worker", *words],
-        env={**os.environ, "SHIPWAY_HOME": str(home), "SHIPWAY_DATABASE_URL": url},
+        env={**os.environ, "SHIPWAY_HOME": str(home), "SHIPWAY_DATABASE_URL": url, **given},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     ) as process:
@@ -53,6 +54,12 @@ def idle(home: Path, url: str, seconds: float) -> float:
         after = watched.cpu_times()
         process.terminate()
     return (after.user + after.system - before.user - before.system) / seconds
+
+
+def connections(process: subprocess.Popen[bytes], port: int) -> int:
+    """How many a process holds to the server at a port of this machine."""
+    found = psutil.Process(process.pid).net_connections("tcp")
+    return sum(bool(one.raddr) and one.raddr.port == port for one in found)
 
 
 def take_over(crew: Crew) -> float:
@@ -76,20 +83,30 @@ def take_over(crew: Crew) -> float:
 def main() -> None:
     with (
         Postgres() as server,
+        Redis() as cache,
         tempfile.TemporaryDirectory(prefix="shipway-bench-") as place,
         tempfile.TemporaryDirectory() as sockets,
     ):
         home = Path(place) / "home"
         home.mkdir()
         url = server.create()
-        with Crew(home, Path(place) / "cache", url, Path(sockets)) as crew:
-            crew.ready(crew.engine(), crew.worker())
+        given = {"redis_url": Secret(cache.url)}
+        with Crew(home, Path(place) / "cache", url, Path(sockets), **given) as crew:
+            engine, worker = crew.engine(), crew.worker()
+            crew.ready(engine, worker)
             dispatch(crew, 10)
+            held = [
+                f"{name} {connections(process, server.port)} + {connections(process, cache.port)}"
+                for name, process in (("engine", engine), ("worker of two capabilities", worker))
+            ]
             middle, late = dispatch(crew, 200)
             replaced = take_over(crew)
         share = idle(home, url, 15.0)
+        shared = idle(home, url, 15.0, SHIPWAY_REDIS_URL=cache.url)
     print(f"commit to begin elsewhere  p50 {middle * 1000:.1f} ms  p99 {late * 1000:.1f} ms")
     print(f"idle worker, six capabilities  {share * 100:.2f} % of a core")
+    print(f"the same with Redis  {shared * 100:.2f} % of a core")
+    print(f"connections to PostgreSQL + Redis  {', '.join(held)}")
     print(f"take-over after kill -9  {replaced:.1f} s with a lease of {LEASE:g} s")
 
 

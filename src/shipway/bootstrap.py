@@ -34,7 +34,7 @@ from shipway.engine.once import Answers
 from shipway.engine.places import Places
 from shipway.engine.queries import Queries
 from shipway.engine.record import Reporter
-from shipway.errors import ConfigurationError, ConflictError, UsageError
+from shipway.errors import ConfigurationError, ConflictError, NetworkError, UsageError
 from shipway.flags.editing import Switchboard
 from shipway.flags.opening import flags_of, keeping
 from shipway.health.check import Status
@@ -389,7 +389,7 @@ def _common_checks(settings: Settings, database: Database, bus: Link | None) -> 
         standard.agents(registry(settings).capabilities),
         standard.filesystem(settings.home),
         standard.disk(settings.home),
-        standard.pools(lambda: _pool(database)),
+        standard.pools(lambda: _pools(database, bus)),
         standard.breakers(breaker_states),
     )
     if bus is not None:
@@ -414,15 +414,18 @@ def _dead(letters: Letters) -> tuple[int, float | None]:
     return now.depth, now.oldest
 
 
-def _pool(database: Database) -> dict[str, tuple[int, int, int]]:
+def _pools(database: Database, bus: Link | None) -> dict[str, tuple[int, int, int]]:
     now = database.figures()
-    return {"database": (now.open - now.idle, now.limit, now.waiting)}
+    shared = {} if bus is None else {"redis": bus.usage()}
+    return {"database": (now.open - now.idle, now.limit, now.waiting), **shared}
 
 
 def doctor(settings: Settings) -> list[CheckResult]:
     """Whether this machine is ready: the ground's own checks, then the fence really tried."""
 
     from shipway.workspace.fence import Fence
+
+    configure("error")  # what a check finds is in its own line
 
     def fence() -> tuple[Status, str]:
         report = Fence(settings.fence).probe()
@@ -450,4 +453,32 @@ def doctor(settings: Settings) -> list[CheckResult]:
 
     remedy = "apt install util-linux and allow user namespaces, or set SHIPWAY_FENCE=degraded"
     mend = "see what is wrong with: shipway db check"
-    return doctor_checks(settings, [Check("database", stored, mend), Check("fence", fence, remedy)])
+    more = [Check("database", stored, mend), Check("fence", fence, remedy)]
+    bus = link(settings)
+    if bus is not None:
+        more.append(_redis_check(bus, needed="redis:ping" in settings.health_required))
+    try:
+        return doctor_checks(settings, more)
+    finally:
+        if bus is not None:
+            bus.close()
+
+
+def _redis_check(bus: Link, *, needed: bool) -> Check:
+    """It is not needed unless somebody said so; who uses one wants to know that it is there."""
+
+    def probe() -> tuple[Status, str]:
+        away = Status.FAIL if needed else Status.WARN
+        began = time.monotonic()
+        try:
+            server = bus.about()
+        except NetworkError as error:
+            return away, error.message
+        took = (time.monotonic() - began) * 1000
+        if not server.fits:
+            return away, f"Redis {server.version} is too old: 6.2 or later is needed"
+        most = f" of {server.limit / 2**20:.0f}" if server.limit else ""
+        memory = f"{server.used / 2**20:.1f}{most} MiB used"
+        return Status.PASS, f"Redis {server.version}, {memory}, answered in {took:.0f} ms"
+
+    return Check("redis", probe, "see that Redis runs and that SHIPWAY_REDIS_URL names it")

@@ -93,6 +93,20 @@ def test_the_doctor_tries_the_fence_and_names_what_it_found(here):
     assert text.rstrip().splitlines()[-1].endswith(" fail")
 
 
+def test_the_doctor_asks_the_redis_that_is_configured(here, redis_url, monkeypatch):
+    monkeypatch.setenv("SHIPWAY_REDIS_URL", redis_url)
+    rows = {row["name"]: row for row in json.loads(here("doctor", "--json").stdout)}
+    assert rows["redis"]["status"] == "pass"
+    assert "MiB used, answered in" in rows["redis"]["summary"]
+    monkeypatch.setenv("SHIPWAY_REDIS_URL", "redis://:hunter2@127.0.0.1:1/0")
+    for status in ("warn", "fail"):
+        done = here("doctor", "--json")
+        monkeypatch.setenv("SHIPWAY_HEALTH_REQUIRED", "redis:ping")
+        row = next(row for row in json.loads(done.stdout) if row["name"] == "redis")
+        assert (row["status"], row["summary"]) == (status, "Redis does not answer")
+        assert "hunter2" not in done.stdout + done.stderr
+
+
 def test_the_doctor_says_what_to_do_when_something_is_missing(here, tmp_path, monkeypatch):
     tools = tmp_path / "bin"
     tools.mkdir()

@@ -15,17 +15,32 @@ import redis
 
 from shipway.bus.redis import RedisBus
 from shipway.bus.shared import SharedState
+from shipway.bus.wiring import link, sharing
+from shipway.config import load_settings
 from shipway.domain.limits import Rate
 from shipway.errors import CircuitOpenError, NetworkError
 from shipway.resilience.breaker import Breaker, BreakerPolicy, State
+from shipway.resilience.guard import Guard, GuardPolicy
 from shipway.resilience.limiter import Limiter
+from shipway.resilience.shared import Seen, Sharing
+from shipway.secrets import Secret
 
 HERE = Path(__file__).parent
 ONE = BreakerPolicy(window=1, minimum=1, open_s=60, lease_s=30)
 
 
+class Gone:
+    """A shared state that cannot be reached."""
+
+    def __getattr__(self, _name):
+        async def refused(*_given):
+            raise NetworkError("Redis does not answer")
+
+        return refused
+
+
 def test_one_probe_of_eight_processes_with_a_hundred_callers_each(redis_url):
-    rounds, processes = 3, 8
+    rounds, processes = 2, 8
     env = {
         "PYTHONPATH": str(HERE.parents[1] / "src"),
         "SHIPWAY_REDIS_URL": redis_url,
@@ -124,14 +139,43 @@ def test_who_only_looks_at_a_rate_takes_nothing_and_learns_when_to_come_back(red
     with_redis(redis_url, work)
 
 
-class Gone:
-    """A shared state that cannot be reached."""
+def test_threads_that_wait_share_a_breaker_as_loops_do(redis_url):
+    bus = link(load_settings(redis_url=Secret(redis_url), redis_patience_s=20))
+    try:
+        one, two = Breaker("db", ONE), Breaker("db", ONE)
+        for breaker in (one, two):
+            breaker.share(sharing(bus))
+        one.settle_blocking(one.admit_blocking(), 0, NetworkError("down"))
+        with pytest.raises(CircuitOpenError) as refused:
+            two.admit_blocking()
+        assert 0 < refused.value.retry_after <= 60
+        two.share(None)
+        bus.close()
+        with pytest.raises(CircuitOpenError):
+            one.admit_blocking()
+    finally:
+        bus.close()
 
-    def __getattr__(self, _name):
-        async def refused(*_given):
-            raise NetworkError("Redis does not answer")
 
-        return refused
+def test_calls_that_succeed_ask_nobody_but_now_and_then():
+    class Counting(Gone):
+        asked = 0
+
+        async def look(self, _name):
+            Counting.asked += 1
+            return Seen("closed", 1, 0.0)
+
+    async def work():
+        port = Guard("db", GuardPolicy(breaker=ONE))
+        port.breaker.share(Sharing(Counting(), Counting()))
+        for _ in range(100):
+            await port.call(nothing)
+
+    async def nothing():
+        return None
+
+    asyncio.run(work())
+    assert Counting.asked == 1
 
 
 def test_without_the_shared_state_each_process_decides_alone():

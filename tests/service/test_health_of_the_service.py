@@ -13,7 +13,7 @@ from pathlib import Path
 
 from serving import serving
 
-from servers import Postgres
+from servers import Postgres, Redis
 from shipway.config.reference import production_file
 from wire import Wire
 
@@ -70,6 +70,34 @@ def test_the_shipped_file_starts_a_service_that_is_healthy_and_hears_sighup(tmp_
         assert '"requests"' in look.stdout, "it is the server that was asked"
 
 
+def assert_redis_is_missed(cache: Redis, served, without: int) -> None:
+    """What readiness answers while Redis is stopped, and that it is well again afterwards."""
+
+    def found() -> tuple[int, str]:
+        told = served.http.get("/health/detailed").json()["checks"]["redis:ping"][0]
+        return served.http.get("/health/ready").status_code, told["status"]
+
+    until(lambda: found() == (200, "pass"), "ready")
+    assert 'shipway_pool_connections{pool="redis",state="max"}' in metrics(served)
+    cache.stop()
+    until(lambda: found() == (without, "fail"), f"{without} without Redis")
+    assert served.http.get("/api/v1/runs").status_code == 200
+    until(lambda: 'breaker="redis",state="open"} 1.0' in metrics(served), "its breaker is open")
+    if without == 200:
+        assert served.http.get("/health/ready").json()["status"] == "warn"
+    cache.start()
+    until(lambda: found() == (200, "pass"), "ready again")
+
+
+def test_without_redis_a_server_warns_and_serves(tmp_path):
+    with Redis() as cache, serving(tmp_path, env={"SHIPWAY_REDIS_URL": cache.url}) as served:
+        assert_redis_is_missed(cache, served, 200)
+
+
+def metrics(served) -> str:
+    return served.http.get("/metrics").text
+
+
 @contextlib.contextmanager
 def frozen(server: Postgres, _wire: Wire) -> Iterator[None]:
     server.freeze()
@@ -102,8 +130,13 @@ def test_a_database_that_is_away_keeps_traffic_away_for_so_long_and_loses_nothin
 ):
     """Promised are 1 s and 2 s: ``bench/readiness.py`` holds them; a busy machine gets slack here."""
     slack = 4.0
-    with Postgres() as server, Wire(server.create()) as wire:
-        home, env = tmp_path / "home", {"SHIPWAY_DATABASE_URL": wire.url}
+    with Postgres() as server, Wire(server.create()) as wire, Redis() as cache:
+        home = tmp_path / "home"
+        env = {
+            "SHIPWAY_DATABASE_URL": wire.url,
+            "SHIPWAY_REDIS_URL": cache.url,
+            "SHIPWAY_HEALTH_REQUIRED": "redis:ping",
+        }
         with serving(home, env=env) as served:
             ready = lambda: served.http.get("/health/ready").status_code  # noqa: E731 - said often
             until(lambda: ready() == 200, "ready")
@@ -126,3 +159,4 @@ def test_a_database_that_is_away_keeps_traffic_away_for_so_long_and_loses_nothin
                 assert [event["seq"] for event in history] == [*range(1, len(history) + 1)]
             numbers = [one["number"] for one in served.http.get("/api/v1/runs").json()["items"]]
             assert sorted(numbers) == [1, 2, 3]
+            assert_redis_is_missed(cache, served, 503)

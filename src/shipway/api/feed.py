@@ -107,6 +107,7 @@ class Feed:
         """Nobody looks any more."""
         self._over = True
         self._wanted.set()
+        self._rung.set()
         if self._thread is not None:
             self._thread.join(2.0)
 

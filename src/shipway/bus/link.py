@@ -6,18 +6,29 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import structlog
 
 from shipway.bus.doorbell import KEPT, Bus, Ring
 from shipway.errors import NetworkError
+from shipway.telemetry.metrics import RINGS
 
 _T = TypeVar("_T")
+_TOLD, _LOST = RINGS.of("told"), RINGS.of("lost")
 
 #: How long a ring that was not heard is waited for, in one go.
 _LISTEN = 3600.0
 Heard = Callable[[str], None]
+
+
+class Server(NamedTuple):
+    """What a server says of itself; memory in bytes, ``limit`` 0 is none."""
+
+    version: str
+    fits: bool
+    used: int
+    limit: int
 
 
 class SharedBus(Bus, Protocol):
@@ -31,6 +42,12 @@ class SharedBus(Bus, Protocol):
     async def evaluate(self, script: str, keys: Sequence[str], *values: Any) -> Any: ...
 
     async def reachable(self) -> bool: ...
+
+    async def about(self) -> Server: ...
+
+    def usage(self) -> tuple[int, int, int]:
+        """Connections in use, how many there may be, and who waits for one."""
+        ...
 
 
 class Link:
@@ -115,6 +132,19 @@ class Link:
             asked.cancel()
             raise _gone() from error
 
+    def usage(self) -> tuple[int, int, int]:
+        """Connections in use for commands, how many there may be, and who waits for one."""
+        return self._bus.usage()
+
+    def about(self) -> Server:
+        """What the server says of itself, for a thread that may wait; raises NetworkError."""
+        asked = self._ask(self._bus.about())
+        try:
+            return asked.result(self._patience * 4)
+        except TimeoutError as error:
+            asked.cancel()
+            raise _gone() from error
+
     async def ping(self) -> None:
         """Raises NetworkError when the server does not answer."""
         if not await asyncio.wrap_future(self._ask(self._bus.reachable())):
@@ -146,7 +176,8 @@ class Link:
             while self._waiting:
                 rings = list(self._waiting)
                 self._waiting.clear()
-                await self._bus.ring(*rings)
+                told = await self._bus.ring(*rings)
+                (_TOLD if told else _LOST).inc(len(rings))
         finally:
             self._telling = None
 

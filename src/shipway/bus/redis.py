@@ -17,6 +17,7 @@ from redis import asyncio as aioredis
 from redis.exceptions import RedisError
 
 from shipway.bus.doorbell import LONGEST, Listener, Ring
+from shipway.bus.link import Server
 from shipway.errors import CircuitOpenError, NetworkError
 from shipway.resilience.ports import guard
 from shipway.secrets.redact import redact
@@ -25,9 +26,11 @@ from shipway.secrets.redact import redact
 PATIENCE = 0.5
 #: A command is one round trip for all that was asked in one turn of the loop: few connections do.
 POOL = 4
+#: The first whose scripts may ask for the time and write afterwards.
+OLDEST = (6, 2)
 _AGAIN = 0.5
-_LOOK = 0.5
-_QUIET = 2.0
+_LOOK = 1.0
+_QUIET = 4.0
 _FAULTS = (RedisError, OSError, TimeoutError)
 _Script = tuple[str, list[str], tuple[Any, ...]]
 
@@ -134,6 +137,22 @@ class RedisBus:
         except NetworkError:
             return False
         return True
+
+    async def about(self) -> Server:
+        """What the server says of itself; raises NetworkError."""
+        found = await self._guard(self._commands.info())
+        version = str(found["redis_version"])
+        return Server(
+            version,
+            tuple(int(part) for part in version.split(".")[:2]) >= OLDEST,
+            int(found["used_memory"]),
+            int(found.get("maxmemory", 0)),
+        )
+
+    def usage(self) -> tuple[int, int, int]:
+        """Connections in use for commands, how many there may be, and who waits for one."""
+        active = self._port.bulkhead.details.active
+        return min(active, POOL), POOL, max(0, active - POOL)
 
     async def _guard(self, asked: Awaitable[Any]) -> Any:
         """Wait for a command, but never long, and not at all right after one that failed."""

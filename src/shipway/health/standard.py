@@ -66,8 +66,8 @@ def redis(ping: Ping) -> HealthCheck:
         probe=_timed(ping),
         component_type="datastore",
         required_for_ready=False,
-        reason="Redis only rings the bell and shares limits: without it everything still works, "
-        "later and with limits per process",
+        reason="Redis only rings the bell and shares breakers: without it everything still works, "
+        "later, and each process finds out for itself who is ill",
         remedy="see that Redis runs and can be reached at SHIPWAY_REDIS_URL",
         timeout=0.5,
         every=0.25,

@@ -200,6 +200,14 @@ class Breaker:
         self._waited = None if sharing is None else sharing.waited
         self.alone = sharing is None
 
+    def quiet(self, now: float) -> bool:
+        """Closed, and others were asked a moment ago: nothing is to be asked for this call."""
+        return self.state is _CLOSED and now - self._looked < LOOK_EVERY
+
+    def calm(self, elapsed: float) -> bool:
+        """Closed, and nothing failed or was slow lately: one more success is no news for anybody."""
+        return self.state is _CLOSED and elapsed < self._slow_s and self._window.calm()
+
     async def admit(self) -> int:
         """``enter`` for those who share a state: at most one probe among all of them."""
         return self.enter() if self._shared is None else await self._admit(self._shared)

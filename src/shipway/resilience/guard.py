@@ -98,8 +98,12 @@ class Guard:
 
     async def _once(self, work: Callable[[], Awaitable[Answer]]) -> Answer:
         breaker, bulkhead = self.breaker, self.bulkhead
-        generation = breaker.enter() if breaker.alone else await breaker.admit()
         began = self._clock()
+        if breaker.alone or breaker.quiet(began):
+            generation = breaker.enter()
+        else:
+            generation = await breaker.admit()
+            began = self._clock()
         failed: BaseException | None = None
         try:
             if not bulkhead.free():
@@ -115,12 +119,12 @@ class Guard:
             raise
         finally:
             elapsed = self._clock() - began
-            if not breaker.alone:
-                await breaker.settle(generation, elapsed, failed)
-            elif failed is None:
+            if failed is None and (breaker.alone or breaker.calm(elapsed)):
                 breaker.success(generation, elapsed)
-            else:
+            elif breaker.alone:
                 breaker.report(generation, elapsed, failed)
+            else:
+                await breaker.settle(generation, elapsed, failed)
 
     async def _in_time(self, work: Callable[[], Awaitable[Answer]], seconds: float) -> Answer:
         try:

@@ -22,6 +22,10 @@ class Window(Protocol):
         """Whether there is anything to weigh: no failure and nothing slow needs no arithmetic."""
         ...
 
+    def calm(self) -> bool:
+        """Whether nothing in it failed or was slow, as far as that is known at once."""
+        ...
+
     def tally(self, now: float) -> Tally: ...
 
     def clear(self) -> None: ...
@@ -47,6 +51,9 @@ class LastCalls:
             self._watch -= 1
             return True
         return False
+
+    def calm(self) -> bool:
+        return not self._watch
 
     def tally(self, now: float) -> Tally:
         kept = tuple(self._kept)
@@ -75,6 +82,9 @@ class LastSeconds:
         bucket[2] += failed
         bucket[3] += slow
         return True
+
+    def calm(self) -> bool:
+        return False
 
     def tally(self, now: float) -> Tally:
         buckets = self._buckets

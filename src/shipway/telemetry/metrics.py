@@ -120,6 +120,11 @@ POOL_CONNECTIONS = _gauge(
     "shipway_pool_connections", "Connections of a pool, in use and at most", "pool", "state"
 )
 POOL_WAITING = _gauge("shipway_pool_waiting", "Callers that wait for a connection", "pool")
+RINGS = _counter(
+    "shipway_rings_total",
+    "Rings that Redis was given, or did not take while it was away",
+    "outcome",
+)
 HEALTH = _gauge(
     "shipway_health_check_status", "0 pass, 1 warn, 2 fail of each health check", "check"
 )
