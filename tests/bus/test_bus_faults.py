@@ -12,6 +12,7 @@ import redis
 
 from servers import Redis
 from shipway.bus import Ring
+from shipway.bus.link import Link
 from shipway.bus.local import LocalBus, bell, bells
 from shipway.bus.redis import RedisBus
 from shipway.errors import NetworkError
@@ -43,6 +44,29 @@ def test_a_redis_that_dies_costs_a_moment_and_is_found_again() -> None:
             await _heard(bus)
         finally:
             await bus.close()
+
+    with Redis() as server:
+        asyncio.run(scene(server))
+
+
+def test_who_begins_to_listen_or_listens_again_is_told_that_something_may_have_rung() -> None:
+    async def told(heard: list[str], within: float = 15.0) -> None:
+        give_up = time.monotonic() + within
+        while "" not in heard:
+            assert time.monotonic() < give_up, "nobody said that something may have been missed"
+            await asyncio.sleep(0.02)
+        heard.clear()
+
+    async def scene(server: Redis) -> None:
+        link, heard = Link(RedisBus(server.url), 0.5), list[str]()
+        try:
+            link.hear("runs", heard.append)
+            await told(heard)
+            await asyncio.to_thread(server.stop, signal.SIGKILL)
+            await asyncio.to_thread(server.start)
+            await told(heard)
+        finally:
+            link.close()
 
     with Redis() as server:
         asyncio.run(scene(server))

@@ -27,7 +27,10 @@ class Ring:
 
 
 class Listener:
-    """Rings of some topics, oldest first; bounded, and it says how many were let go."""
+    """Rings of some topics, oldest first; bounded.
+
+    ``missed`` grows with each ring that was let go, and with each time when rings may have been lost.
+    """
 
     def __init__(self, topics: frozenset[str], close: Callable[[Listener], None]) -> None:
         self.topics = topics
@@ -37,7 +40,10 @@ class Listener:
         self._some = asyncio.Event()
 
     async def wait(self, seconds: float) -> list[Ring]:
-        """What rang since the last call, as soon as there is something; empty when time is up."""
+        """What rang since the last call, as soon as there is something.
+
+        Empty when time is up, or when something may have been missed.
+        """
         if not self._kept:
             try:
                 async with asyncio.timeout(seconds):
@@ -58,6 +64,12 @@ class Listener:
             self.missed += 1
         self._kept.append(ring)
         self._some.set()
+
+    def was_deaf(self, topic: str) -> None:
+        """Only from now on is a topic heard: something may have rung before; on the loop."""
+        if topic in self.topics:
+            self.missed += 1
+            self._some.set()
 
     def __enter__(self) -> Self:
         return self

@@ -233,10 +233,15 @@ class RedisBus:
         return wanted
 
     def _hear(self, message: dict[str, Any]) -> None:
-        if message["type"] == "message":
-            topic = message["channel"].decode(errors="replace").removeprefix(self._prefix)
-            for listener in self._listeners:
+        kind = message["type"]
+        if kind not in {"message", "subscribe"}:
+            return
+        topic = message["channel"].decode(errors="replace").removeprefix(self._prefix)
+        for listener in self._listeners:
+            if kind == "message":
                 listener.hear(Ring(topic, message["data"]))
+            else:  # what rang until the server knew of us is lost
+                listener.was_deaf(topic)
 
     def _note(self, *, reachable: bool, why: str | None = None) -> None:
         """One line when it goes and one when it comes back, not one for each command."""

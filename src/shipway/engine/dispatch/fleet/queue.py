@@ -200,10 +200,10 @@ class Consumer:
     def resume(self) -> None:
         self._go.set()
 
-    def nudge(self, queue: str) -> None:
-        """Look at once whether an order waits there: the library's own waking may be lost."""
+    def nudge(self, queue: str | None = None) -> None:
+        """Look at once whether an order waits there (anywhere): the library's waking may be lost."""
         for worker in self._workers:
-            if queue in (worker.queues or ()):
+            if queue is None or queue in (worker.queues or ()):
                 worker._new_job_event.set()  # noqa: SLF001 - a fact that test_queue_facts.py keeps
 
     async def reap(self) -> int:

@@ -313,6 +313,8 @@ class Worker:
             self._consumer.nudge(what.removeprefix(WAITS))
         elif what in {"", ROOM}:
             self._gate.look()
+        if not what:  # it may have been said that an order waits
+            self._consumer.nudge()
 
     def _look_soon(self) -> None:
         self._gate.look()
