@@ -78,6 +78,25 @@ def test_a_promise_without_a_test_is_caught(cell):
     )
 
 
+# -- decisions --------------------------------------------------------------------------------
+
+
+def misnumbered(titles):
+    """Records (file name -> first line) that do not say the number of their file, or share it."""
+    numbers = [name[:4] for name in titles]
+    for name, title in titles.items():
+        if not re.match(rf"# {name[:4]} \S", title):
+            yield f"{name}: begin it with: # {name[:4]} and what was decided"
+        if numbers.count(name[:4]) > 1:
+            yield f"{name}: another record has this number"
+
+
+def test_each_decision_has_a_number_of_its_own():
+    records = (ROOT / "docs" / "decisions").glob("*.md")
+    assert not list(misnumbered({one.name: one.read_text().splitlines()[0] for one in records}))
+    assert len(list(misnumbered({"0001-a.md": "# 0001 A", "0001-b.md": "# 2. B"}))) == 3
+
+
 # -- links and commands -----------------------------------------------------------------------
 
 
