@@ -169,3 +169,18 @@ def test_nor_does_one_whose_data_are_not_there_whatever_place_its_error_names(co
     )
     with pytest.raises(Doubt, match="does not load"):
         judge(compare({"shop.py": FIXED, "tests/test_new.py": broken}))
+
+
+def test_a_package_that_pytest_itself_uses_is_tested_as_it_is_in_the_tree(compare) -> None:
+    """pytest has loaded the installed one by then; what it uses itself stays the installed one."""
+    base = {
+        "pyproject.toml": '[project]\nname = "iniconfig"\nversion = "9.9"\n',
+        "src/iniconfig/__init__.py": "class IniConfig:\n    size = 0\n",
+        "tests/test_it.py": "from iniconfig import IniConfig\n\n\ndef test_a():\n    assert IniConfig\n",
+    }
+    change = {
+        "src/iniconfig/__init__.py": "class IniConfig:\n    size = 1\n",
+        "tests/test_it.py": base["tests/test_it.py"] + "    assert IniConfig.size == 1\n",
+    }
+    seen = judge(compare(change, base=base))
+    assert proving(seen) == {"tests/test_it.py::test_a"}, seen.summary

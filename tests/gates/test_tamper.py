@@ -143,8 +143,19 @@ if hasattr(shop, "more"):
 
 def test_a_deleted_test_that_would_fail_is_a_trick(compare) -> None:
     without = TESTS.replace("def test_edge():\n    assert shop.total(10, 10) == 100\n", "")
-    seen = judge(compare({"shop.py": FIXED, "tests/test_shop.py": without}, claim=Claim.REFACTOR))
-    assert rejected(seen) == {"test-deleted"}
+    for claim in (Claim.REFACTOR, Claim.FIX):
+        seen = judge(compare({"shop.py": FIXED, "tests/test_shop.py": without}, claim=claim))
+        assert rejected(seen) == {"test-deleted"}
+
+
+def test_where_others_show_the_fix_that_a_deleted_test_contradicts_a_person_is_asked(
+    compare,
+) -> None:
+    without = TESTS.replace("def test_edge():\n    assert shop.total(10, 10) == 100\n", "")
+    proof = "from shop import total as of\n\n\ndef test_ten():\n    assert of(10, 10) == 90\n"
+    change = {"shop.py": FIXED, "tests/test_shop.py": without, "tests/test_ten.py": proof}
+    assert asked(judge(compare(change))) == {"test-deleted"}
+    assert rejected(judge(compare(change, claim=Claim.REFACTOR))) == {"test-deleted"}
 
 
 def test_a_deleted_test_that_would_pass_is_asked_about(compare) -> None:

@@ -32,6 +32,7 @@ class Bench:
     ``readable`` is what git needs to work in the tree, ``candidate`` the environment of the tree's
     own requirements, ``runner`` holds pytest and coverage for candidates that bring none,
     ``checker`` a tool that only the projects which configure it need;
+    ``own`` names the packages that the base is the source of, whatever else is installed;
     ``unbuilt`` says why there is no ``candidate``; ``patience`` is what tests may use at most; what
     tools may remember of libraries is kept in ``cache``.
     """
@@ -49,6 +50,7 @@ class Bench:
     cache: Path | None = None
     runner: Environment | None = None
     checker: Environment | None = None
+    own: tuple[str, ...] = ()
     patience: Limits = TESTS
     cancel: threading.Event = field(default_factory=threading.Event)
     say: Callable[[str], None] = print

@@ -21,7 +21,7 @@ from shipway.gates.declared import name_of, requirement_files
 from shipway.gates.installed import install
 from shipway.gates.look import Doubt, candidate_environment, unreachable
 from shipway.gates.stack import Stack
-from shipway.gates.testing import brings_runner
+from shipway.gates.testing import brings_runner, provided
 from shipway.gates.tools import runner_environment
 from shipway.workspace.environments import Environment, Environments
 from shipway.workspace.fence import Command, Fence
@@ -218,7 +218,9 @@ class Comparison:
             raise
         except ShipwayError as error:
             return replace(bench, unbuilt=_explained(error))
-        return replace(bench, candidate=built, runner=runner)
+        # The base says what the project is: no candidate takes the place of what is installed.
+        own = provided(self.base.bench.tree, self.base.bench.project.layout)
+        return replace(bench, candidate=built, runner=runner, own=own)
 
     def _runner(self, bench: Bench) -> Environment:
         """pytest and coverage for a candidate that brings none: ours, or those of its day."""

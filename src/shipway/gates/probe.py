@@ -202,22 +202,38 @@ def finish(cover: Any, out: str) -> float | None:
     return float(least) if isinstance(least, (int, float)) else None
 
 
+def hand_over(own: list[str]) -> None:
+    """Forget what pytest loaded of the packages that the project itself is, installed beside it.
+
+    pytest keeps what it has; whoever imports such a package from now on gets the candidate's.
+    """
+    for name, module in list(sys.modules.items()):
+        place = getattr(module, "__file__", None) or ""
+        if name.split(".", maxsplit=1)[0] in own and "site-packages" in Path(place).parts:
+            del sys.modules[name]
+
+
 def main() -> NoReturn:
     asked = json.loads(sys.stdin.buffer.read())
     quiet = os.open(os.devnull, os.O_RDONLY)
     os.dup2(quiet, 0)
     os.close(quiet)
     key = bytes.fromhex(asked.pop("key"))
+    tell = writer(asked["report"], key)
+    del key
     if asked.get("overlay"):
         site.addsitedir(asked["overlay"])
+    is_runner = "_pytest" in asked["own"]
+    if is_runner:  # pytest itself is tested, and only it can run its own tests
+        sys.path[:0] = asked["paths"]
     import pytest
 
     if asked["coverage"]:
         import coverage  # noqa: F401 - before a file of the candidate's can be called so
 
-    tell = writer(asked["report"], key)
-    del key
-    sys.path[:0] = asked["paths"]
+    if not is_runner:
+        hand_over(asked["own"])
+        sys.path[:0] = asked["paths"]
     # Processes that the tests start find the candidate too.
     os.environ["PYTHONPATH"] = os.pathsep.join(asked["paths"])
     wrapped(pytest)

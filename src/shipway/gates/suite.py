@@ -250,6 +250,7 @@ def _asked(
         "report": str(report),
         "paths": [str(one) for one in paths],
         "sources": [str(paths[0])],
+        "own": list(bench.own),
         "overlay": overlay,
         "words": words,
         "only": only,

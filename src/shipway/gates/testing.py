@@ -6,6 +6,7 @@ from pathlib import Path
 
 from shipway.errors import Category
 from shipway.gates.look import Doubt
+from shipway.gates.shape import is_test
 from shipway.workspace.environments import Environment
 
 RUNNERS = frozenset({"pytest", "py.test"})
@@ -53,3 +54,17 @@ def brings_runner(candidate: Environment) -> bool:
     """Whether the candidate's own requirements hold pytest and coverage."""
     place = site_packages(candidate)
     return all((place / name / "__init__.py").is_file() for name in ("pytest", "coverage"))
+
+
+def provided(tree: Path, layout: str) -> tuple[str, ...]:
+    """The packages and modules that the sources of a tree are, as they are imported."""
+    root = tree / "src" if layout == "src" else tree
+    found = [
+        entry.stem
+        for entry in sorted(root.iterdir())
+        if not entry.is_symlink()
+        and not is_test(Path(entry.name))
+        and entry.stem.isidentifier()
+        and (entry.suffix == ".py" or (entry / "__init__.py").is_file())
+    ]
+    return tuple(found)

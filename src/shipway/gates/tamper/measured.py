@@ -76,7 +76,14 @@ class Measured:
     @property
     def proven(self) -> bool:
         """Whether any test of the head passes only because of the change."""
-        return self.red is not None and bool(self.head.passed - self.red.passed)
+        if self.red is None:
+            return False
+        # Only a part of the head's tests was run without the change.
+        return any(
+            self.red.outcomes.get(node) in BAD
+            or (node not in self.red.outcomes and plain(node) in self.pairs.fresh)
+            for node in self.head.passed
+        )
 
     def state(self, node: str) -> str | None:
         """What a test of the base says of the head's source, None when it did not run."""

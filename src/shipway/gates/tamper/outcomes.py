@@ -166,6 +166,9 @@ def gone(comparison: Comparison, seen: Measured) -> Iterator[Trick]:
             yield _deleted(Level.NOTE, case, "it is one of the parameters of another test now")
         elif any(_alike(case, new) for new in seen.pairs.new if new.is_test):
             yield _deleted(Level.ASK, case, "it fails on the head's source; a new one is like it")
+        elif seen.proven and comparison.claim not in KEEPING:
+            said = "it fails on the head's source, and other tests show what was changed"
+            yield _deleted(Level.ASK, case, said)
         else:
             yield _deleted(
                 Level.REJECT, case, "it passed on the base and fails on the head's source"
