@@ -204,6 +204,19 @@ def test_findings_that_mypy_does_not_count_are_unreadable(words: bytes) -> None:
         mypy.read(MYPY, words, "/tree")
 
 
+def test_a_mypy_that_writes_no_json_is_read_in_its_words() -> None:
+    words = (
+        b'a.py:3: error: Name "x" is not defined  [name-defined]\n'
+        b"a.py:3: note: see below\nFound 1 error in 1 file (checked 4 source files)\n"
+    )
+    found = mypy.read(None, words, "/tree").findings
+    assert [(one.rule, one.line, one.severity) for one in found] == [
+        ("name-defined", 3, "error"), ("misc", 3, "note"),
+    ]  # fmt: skip
+    with pytest.raises(UnreadableReportError):
+        mypy.read(None, words.replace(b"a.py:3: error", b"a.py: error"), "/tree")
+
+
 def test_a_file_that_bandit_could_not_read_is_no_evidence() -> None:
     broken = {**BANDIT, "errors": [{"filename": "./a.py", "reason": "syntax error"}]}
     with pytest.raises(UnreadableReportError, match=r"a\.py"):

@@ -314,6 +314,17 @@ def test_suppressions_beside_new_code_are_custom_unless_they_are_sharp(found) ->
     assert found(suppressions, {"shop.py": text}, base) == set()
 
 
+def test_a_suppressed_copy_is_new_and_the_original_stays_what_it_was(found) -> None:
+    part = "    try:\n        it.close()\n    finally:\n        it = None\n"
+    base = {**SHOP, "shop.py": f"def shut(it):\n{part}"}
+    note = part.replace("close()", "close()  # type: ignore")
+    copied = f"def shut(it):\n{part}    if it:\n        return\n{note}"
+    assert found(suppressions, {"shop.py": copied}, base) == set()
+    # A copy without it does not make the old line a new one.
+    hidden = f"def shut(it):\n{note}\n\ndef unused(it):\n{part}"
+    assert found(suppressions, {"shop.py": hidden}, base) == {("ASK", "suppression-added")}
+
+
 # -- the sealed report ------------------------------------------------------------------------
 
 

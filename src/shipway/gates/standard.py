@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 
 from shipway.contracts.evidence import Finding, GateEvidence
 from shipway.domain.gates import Verdict
+from shipway.errors import CommandError
 from shipway.gates import selection, static
 from shipway.gates.bench import Bench
 from shipway.gates.cases import read
@@ -175,12 +176,35 @@ def _lint(comparison: Comparison) -> GateEvidence:
     seen = static.judge("lint", head, base, comparison.renamed(), held_to=False)
     if seen.verdict is Verdict.ERROR and _unusable(comparison):
         return _lint_by_default(comparison)
+    seen = _of_its_day(comparison, seen, "ruff", (head, base))
     touched = {one.path for one in comparison.changes}
     # Ruff looks at each file by itself: elsewhere only its configuration can be what changed.
     seen = soften(seen, lambda one: one.path not in touched, "in files that were not touched")
     if head.project.has_ruff or base.project.has_ruff:
         return seen
     return soften(seen, _style, "the project does not use ruff")
+
+
+def _of_its_day(
+    comparison: Comparison, seen: GateEvidence, tool: str, sides: tuple[Bench, Bench]
+) -> GateEvidence:
+    """What a tool finds in an old project that the same tool did not find in its day only informs."""
+    if seen.verdict is not Verdict.FAIL or comparison.day is None:
+        return seen
+    path = comparison.base.bench.work / f"{tool}.txt"
+    path.write_text(f"{tool}\n", encoding="utf-8")
+    try:
+        tools = comparison.environments.build(
+            [path], before=comparison.day, say=comparison.say, cancel=comparison.cancel
+        )
+    except CommandError:  # it was not there yet: the one that is here decides
+        return seen
+    head, base = (replace(comparison.apart(one), tools=tools) for one in sides)
+    then = static.judge(seen.gate, head, base, comparison.renamed(), held_to=False)
+    if then.verdict is not Verdict.PASS:
+        return seen
+    why = f"{tool} {then.tool_version} of {comparison.day} does not find them"
+    return soften(seen, lambda _one: True, why)
 
 
 def _uses_flake8(comparison: Comparison) -> bool:
@@ -247,6 +271,7 @@ def _types(comparison: Comparison) -> GateEvidence:
     seen = static.judge(
         "types", comparison.apart(head), base, comparison.renamed(), held_to=False
     )  # fmt: skip
+    seen = _of_its_day(comparison, seen, "mypy", (head, base))
     # Whether a comment is needed is another version's to say; it breaks nothing.
     seen = soften(
         seen, lambda one: one.rule == "unused-ignore", "comments that are not needed here"

@@ -1,4 +1,4 @@
-"""Mypy's JSON lines, and its summary in words as the number of files that it checked."""
+"""Mypy's JSON lines, or its words, and its summary as the number of files that it checked."""
 
 from __future__ import annotations
 
@@ -22,6 +22,10 @@ CLEAN = re.compile(r"Success: no issues found in (?P<files>\d{1,9}) source files
 FOUND = re.compile(
     r"Found (?P<errors>\d{1,9}) errors? in \d{1,9} files? "
     r"\(checked (?P<files>\d{1,9}) source files?\)"
+)
+LINE = re.compile(
+    r"(?P<file>[^:\n]+):(?P<line>\d{1,9}): (?P<severity>error|warning|note): "
+    r"(?P<message>.*?)(?:  \[(?P<code>[\w-]+)\])?"
 )
 SEVERITIES: dict[str, Literal["error", "warning", "note"]] = {
     "error": "error", "warning": "warning", "note": "note",
@@ -51,6 +55,21 @@ def findings(data: bytes, root: str) -> list[Finding]:
     return found
 
 
+def in_words(data: bytes, root: str) -> list[Finding]:
+    """The same from what a mypy prints that writes no JSON yet."""
+    return [
+        Finding(
+            rule=one["code"] or "misc",
+            message=short(one["message"]),
+            path=inside(one["file"], root),
+            line=line_number(int(one["line"])),
+            severity=SEVERITIES[one["severity"]],
+        )
+        for one in map(LINE.fullmatch, decode(data).splitlines())
+        if one is not None
+    ]
+
+
 def summary(data: bytes) -> tuple[int, int]:
     """Files checked and errors found, as the last line of mypy's report in words says."""
     last = next(iter(reversed(decode(data).strip().splitlines())), "")
@@ -63,9 +82,9 @@ def summary(data: bytes) -> tuple[int, int]:
     return int(found["files"]), int(found["errors"])
 
 
-def read(report: bytes, words: bytes, root: str) -> Reading:
-    """The findings, which must be as many as mypy's own summary counts."""
-    found = findings(report, root)
+def read(report: bytes | None, words: bytes, root: str) -> Reading:
+    """The findings, which must be as many as mypy's own summary counts; without a report, in words."""
+    found = in_words(words, root) if report is None else findings(report, root)
     errors = sum(1 for one in found if one.severity == "error")
     examined, counted = summary(words)
     if errors != counted:

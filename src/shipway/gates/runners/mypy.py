@@ -30,6 +30,9 @@ ALONE = (
     "--allow-redefinition", "--explicit-package-bases",
 )  # fmt: skip
 """How files are looked at by themselves: what is not among them is taken on trust."""
+WORDS = ("--hide-error-context", "--no-color-output", "--show-error-codes", "--no-pretty")
+JSON = (1, 11)
+"""The first mypy that writes its findings as JSON."""
 CONFIGURATION = ("mypy.ini", ".mypy.ini", "pyproject.toml", "setup.cfg")
 
 
@@ -72,21 +75,28 @@ def look(bench: Bench, record: Record) -> Look:
     if bench.project.types_of:
         common = [tool, "--cache-dir", str(cache), *ALONE]
         targets = list(bench.project.types_of)
-    record.command = [*common, "--output", "json", *targets]
-    finished = record.finished = bench.run(
+    words = [*common, *WORDS, *targets]
+    by_words = _numbers(record.version) < JSON
+    record.command = words if by_words else [*common, "--output", "json", *targets]
+    told = finished = record.finished = bench.run(
         record.command, writable=place, readable=(candidate.path,)
     )
     check_ended(finished, ENDS)
-    # Only its report in words says how many files it looked at; from its cache that takes no time.
-    words = bench.run([*common, *targets], writable=place, readable=(candidate.path,))
-    check_ended(words, ENDS)
-    keep(record, report=finished.stdout, words=words.stdout)
-    reading = mypy.read(finished.stdout, words.stdout, str(bench.tree))
+    if not by_words:
+        # Only what it says in words tells how many files it saw; from its cache that takes no time.
+        told = bench.run(words, writable=place, readable=(candidate.path,))
+        check_ended(told, ENDS)
+    keep(record, report=finished.stdout, words=told.stdout)
+    reading = mypy.read(None if by_words else finished.stdout, told.stdout, str(bench.tree))
     if (finished.exit_code == 1) != (reading.counts["errors"] > 0):
         raise Doubt("its exit code and its report do not agree")
     if kept is not None and not kept.is_dir():
         _keep_cache(cache, kept)
     return Look(reading)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2])
 
 
 def _kept(bench: Bench, candidate: Environment) -> Path | None:

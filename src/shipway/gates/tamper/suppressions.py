@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import io
 import itertools
 import re
@@ -79,15 +80,30 @@ def comments(text: bytes) -> list[Comment]:
 class _Lines:
     """The lines of a text without spaces, blank ones and suppressions, each with its neighbours.
 
-    `@property` or `else:` stands in many places: a line is the same with one beside it.
+    `@property` or `else:` stands in many places: a line is the same with one beside it. ``plain``
+    counts, for each kind of suppression, the pairs that have none of it.
     """
 
-    def __init__(self, text: bytes) -> None:
+    def __init__(self, text: bytes, there: list[Comment]) -> None:
         numbered = enumerate(text.decode("utf-8", "replace").splitlines(), 1)
         bare = [(number, _bare(line)) for number, line in numbered]
         self._lines = [(number, line) for number, line in bare if line]
-        self.pairs = {
-            (one[1], other[1]) for one, other in itertools.pairwise(self._lines)
+        self._suppressed = {(each.kind, each.line) for each in there}
+
+    def plain(self, kind: str) -> Counter[tuple[str, str]]:
+        """How often each pair of lines stands there without a suppression of this kind."""
+        return Counter(
+            (one[1], other[1])
+            for one, other in itertools.pairwise(self._lines)
+            if not {(kind, one[0]), (kind, other[0])} & self._suppressed
+        )
+
+    def kept(self, base: _Lines) -> set[int]:
+        """The numbers of the lines that a diff against the base does not show as added."""
+        texts = [line for _, line in base._lines], [line for _, line in self._lines]
+        blocks = difflib.SequenceMatcher(None, *texts, autojunk=False).get_matching_blocks()
+        return {
+            self._lines[at][0] for one in blocks for at in range(one.b, one.b + one.size)
         }  # fmt: skip
 
     def around(self, each: Comment) -> set[tuple[str, str]]:
@@ -95,7 +111,9 @@ class _Lines:
         at = next((n for n, (number, _) in enumerate(self._lines) if number == each.line), None)
         if at is None:
             return set()
-        near = self._lines[max(at - 1, 0) : at + 2]
+        # A decorator belongs to what follows it.
+        first = at if each.code.startswith("@") else max(at - 1, 0)
+        near = self._lines[first : at + 2]
         return {(one[1], other[1]) for one, other in itertools.pairwise(near)}
 
 
@@ -113,21 +131,31 @@ def suppressions(comparison: Comparison) -> Iterator[Trick]:
             continue
         base = read(comparison.base.bench.tree, one.before)
         head = read(comparison.head.bench.tree, one.path)
-        had = Counter((each.kind, each.code) for each in comments(base))
-        kinds = Counter(each.kind for each in comments(base))
-        kept = Counter(each.kind for each in comments(head))
-        before, after = _Lines(base), _Lines(head)
-        for each in comments(head):
+        old, new = comments(base), comments(head)
+        had = Counter((each.kind, each.code) for each in old)
+        kinds = Counter(each.kind for each in old)
+        kept = Counter(each.kind for each in new)
+        before, after = _Lines(base, old), _Lines(head, new)
+        for each in new:
             if had[each.kind, each.code] > 0:
                 had[each.kind, each.code] -= 1
                 continue
             tested = known.roles.of(one.path) in {Role.TEST, Role.SUPPORT}
-            stood = bool(each.code) and bool(after.around(each) & before.pairs)
+            stood = bool(each.code) and _stood(each, before, after)
             level = _level(
                 each, stood=stood, tested=tested, more=kept[each.kind] > kinds[each.kind]
             )
             said = f"`{each.kind}` was added beside {_beside(each, stood=stood)}"
             yield Trick(level, "suppression-added", said, one.path, each.line)
+
+
+def _stood(each: Comment, before: _Lines, after: _Lines) -> bool:
+    """Whether the line of a comment stood there without it, and is no new copy of one that does."""
+    was, now = before.plain(each.kind), after.plain(each.kind)
+    known = [pair for pair in after.around(each) if was[pair]]
+    if any(was[pair] > now[pair] for pair in known):
+        return True
+    return bool(known) and each.line in after.kept(before)
 
 
 def _beside(each: Comment, *, stood: bool) -> str:

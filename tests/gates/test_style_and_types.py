@@ -1,0 +1,57 @@
+"""What the project's own tools say: only of what a change touches, and only what they said in its day."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from comparing import FIXED, SHOP, Maker
+
+from shipway.domain.gates import Verdict
+from shipway.gates import standard
+from shipway.gates.comparison import Comparison
+from shipway.gates.suite import head_suite
+
+
+@pytest.fixture
+def compare(hub, fence, environments, shelf, tmp_path, commit) -> Callable[..., Comparison]:
+    return Maker(hub, fence, environments, shelf, tmp_path / "compared", commit)
+
+
+def test_lint_findings_in_files_that_were_not_touched_only_inform(compare) -> None:
+    """They come with the configuration: whoever asks for more did not write them."""
+    base = {
+        **SHOP,
+        "ruff.toml": 'lint.select = ["F"]\n',
+        "old.py": "import os\n\nx = os.sep == None\n",
+    }
+    stricter = {"ruff.toml": 'lint.select = ["F", "E711"]\n', "shop.py": FIXED}
+    seen = standard.LINT.judge(compare(stricter, base=base))
+    assert seen.verdict is Verdict.PASS, seen.summary
+    assert [(one.path, one.severity) for one in seen.findings] == [("old.py", "warning")]
+    touched = {**stricter, "shop.py": FIXED + "\n\nEMPTY = name() == None\n"}
+    seen = standard.LINT.judge(compare(touched, base=base))
+    assert seen.verdict is Verdict.FAIL
+    assert [one.path for one in seen.findings if one.severity == "error"] == ["shop.py"]
+
+
+def test_what_a_tool_did_not_find_in_the_project_s_day_only_informs(compare) -> None:
+    """ruff took `exec` among the rules that it has by itself later; E711 it knew then."""
+    base = {**SHOP, "ruff.toml": 'lint.extend-select = ["E711"]\n'}
+    for added, verdict in (("exec('1')", Verdict.PASS), ("EMPTY = name() == None", Verdict.FAIL)):
+        comparison = compare({"shop.py": f"{FIXED}\n\n{added}\n"}, base=base)
+        assert standard.LINT.judge(comparison).verdict is Verdict.FAIL
+        comparison = compare({"shop.py": f"{FIXED}\n\n{added}\n"}, base=base)
+        comparison.day = "2026-01-01"
+        seen = standard.LINT.judge(comparison)
+        assert seen.verdict is verdict, seen.summary
+
+
+def test_coverage_is_measured_only_when_somebody_needs_it(compare) -> None:
+    asks = {"setup.cfg": "[coverage:report]\nfail_under = 10\n"}
+    for base, covers, measured in (
+        (SHOP, True, True), (SHOP, False, False), ({**SHOP, **asks}, False, True),
+    ):  # fmt: skip
+        comparison = compare({"shop.py": FIXED}, base=base)
+        comparison.covers = covers
+        assert (head_suite(comparison).coverage is not None) is measured
