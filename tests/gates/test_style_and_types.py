@@ -55,3 +55,10 @@ def test_coverage_is_measured_only_when_somebody_needs_it(compare) -> None:
         comparison = compare({"shop.py": FIXED}, base=base)
         comparison.covers = covers
         assert (head_suite(comparison).coverage is not None) is measured
+
+
+def test_packages_of_a_day_are_compiled_when_they_are_installed(environments, tmp_path) -> None:
+    """Compiled anew in each run they would warn each time, and a suite may make that an error."""
+    wanted = tmp_path / "ruff.txt"
+    wanted.write_text("ruff\n", encoding="utf-8")
+    assert any(environments.build([wanted], before="2026-01-01").path.rglob("*.pyc"))

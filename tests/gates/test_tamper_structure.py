@@ -320,6 +320,9 @@ def test_a_suppressed_copy_is_new_and_the_original_stays_what_it_was(found) -> N
     note = part.replace("close()", "close()  # type: ignore")
     copied = f"def shut(it):\n{part}    if it:\n        return\n{note}"
     assert found(suppressions, {"shop.py": copied}, base) == set()
+    above = {**base, "shop.py": f"def shut(it):\n{note}"}
+    twice = f"def shut(it):\n    if it.open:\n        it.close()  # type: ignore\n{note}"
+    assert found(suppressions, {"shop.py": twice}, above) == set()
     # A copy without it does not make the old line a new one.
     hidden = f"def shut(it):\n{note}\n\ndef unused(it):\n{part}"
     assert found(suppressions, {"shop.py": hidden}, base) == {("ASK", "suppression-added")}

@@ -45,6 +45,8 @@ def command(uv: Path, python: Path, files: Sequence[Files], before: str) -> list
     """The installer's command line."""
     argv = [str(uv), "pip", "install", "--python", str(python), "--exclude-newer", before]
     argv += ["--no-config", "--no-progress", "--index-strategy", "unsafe-best-match"]
+    # As pip does: nothing can write there later, and compiling may warn, which tests make an error.
+    argv.append("--compile-bytecode")
     for one in files:
         argv += ["-r", str(one.requirements)]
         if one.constraints is not None:

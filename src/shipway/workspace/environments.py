@@ -159,7 +159,7 @@ class Environments:
         return self._facts
 
     def _digest(self, wanted: list[Requirements], before: str | None) -> str:
-        parts = [_KIND, self._ask(), *([] if before is None else [before])]
+        parts = [_KIND, self._ask(), *([] if before is None else [before, "compiled"])]
         parts += [text for one in wanted for text in (one.text, one.constraints)]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 

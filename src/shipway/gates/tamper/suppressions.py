@@ -135,13 +135,17 @@ def suppressions(comparison: Comparison) -> Iterator[Trick]:
         had = Counter((each.kind, each.code) for each in old)
         kinds = Counter(each.kind for each in old)
         kept = Counter(each.kind for each in new)
+        if not Counter((each.kind, each.code) for each in new) - had:
+            continue
         before, after = _Lines(base, old), _Lines(head, new)
-        for each in new:
+        stayed = after.kept(before)
+        # Of several alike those that stood there before are the old ones.
+        for each in sorted(new, key=lambda each: each.line not in stayed):
             if had[each.kind, each.code] > 0:
                 had[each.kind, each.code] -= 1
                 continue
             tested = known.roles.of(one.path) in {Role.TEST, Role.SUPPORT}
-            stood = bool(each.code) and _stood(each, before, after)
+            stood = bool(each.code) and _stood(each, before, after, stayed)
             level = _level(
                 each, stood=stood, tested=tested, more=kept[each.kind] > kinds[each.kind]
             )
@@ -149,13 +153,13 @@ def suppressions(comparison: Comparison) -> Iterator[Trick]:
             yield Trick(level, "suppression-added", said, one.path, each.line)
 
 
-def _stood(each: Comment, before: _Lines, after: _Lines) -> bool:
+def _stood(each: Comment, before: _Lines, after: _Lines, stayed: set[int]) -> bool:
     """Whether the line of a comment stood there without it, and is no new copy of one that does."""
     was, now = before.plain(each.kind), after.plain(each.kind)
     known = [pair for pair in after.around(each) if was[pair]]
     if any(was[pair] > now[pair] for pair in known):
         return True
-    return bool(known) and each.line in after.kept(before)
+    return bool(known) and each.line in stayed
 
 
 def _beside(each: Comment, *, stood: bool) -> str:
