@@ -71,8 +71,10 @@ def make_app(backend: Backend) -> FastAPI:
         separate_input_output_schemas=False,
     )
     app.state.backend = backend
-    for room in _ROUTERS:
-        app.include_router(room.router)
+    for (
+        room
+    ) in _ROUTERS:  # as they are: routers that are included are asked twice, each route of each
+        app.router.routes.extend(room.router.routes)
     app.exception_handler(ShipwayError)(_of_ours)
     app.exception_handler(RefusedError)(_refused)
     app.exception_handler(RequestValidationError)(_invalid)

@@ -46,11 +46,23 @@ def caller_of(request: Request) -> str:
     return str(request.scope.get(CALLER, "local token"))
 
 
-def commands_of(request: Request) -> Commands:
+# Asynchronous, though they wait for nothing: FastAPI takes any other to a thread, which costs more
+# than what most routes do.
+
+
+async def _backend(request: Request) -> Backend:
+    return backend_of(request)
+
+
+async def _caller(request: Request) -> str:
+    return caller_of(request)
+
+
+async def _commands(request: Request) -> Commands:
     """The commands, which have no second effect when the request came with a key."""
     return backend_of(request).system.commands.once(request.scope.get(ONCE))
 
 
-Here = Annotated[Backend, Depends(backend_of)]
-Caller = Annotated[str, Depends(caller_of)]
-Doing = Annotated[Commands, Depends(commands_of)]
+Here = Annotated[Backend, Depends(_backend)]
+Caller = Annotated[str, Depends(_caller)]
+Doing = Annotated[Commands, Depends(_commands)]

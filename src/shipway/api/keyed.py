@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import re
 from collections.abc import Awaitable, Callable
@@ -51,7 +50,7 @@ async def _first_or_again(
     request: Request, handle: Handle, here: Backend, scope: str, key: str
 ) -> Response:
     fingerprint = _fingerprint(request, await request.body())
-    found = await asyncio.to_thread(here.system.answers.find, scope, key)
+    found = await here.system.answers.find(scope, key)
     if found is not None:
         return _again(found, fingerprint)
     request.scope[ONCE] = Once(
@@ -60,7 +59,7 @@ async def _first_or_again(
     try:
         response = await handle(request)
     except AnsweredError:
-        found = await asyncio.to_thread(here.system.answers.find, scope, key)
+        found = await here.system.answers.find(scope, key)
         if found is None:
             raise
         return _again(found, fingerprint)
@@ -68,7 +67,7 @@ async def _first_or_again(
         return response
     location = response.headers.get("location")
     given = KeptAnswer(fingerprint, response.status_code, location, bytes(response.body))
-    kept = await asyncio.to_thread(here.system.answers.keep, scope, key, given)
+    kept = await here.system.answers.keep(scope, key, given)
     return response if kept is given else _answer(kept, again=False)
 
 

@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 import orjson
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
+from starlette.routing import Match
+from starlette.types import Scope
 
 from shipway.api.keyed import once
 from shipway.api.problems import refusal
@@ -51,6 +53,16 @@ class Route(APIRoute):
     """A route of ours: strict JSON, and a POST is carried out once under a key; FastAPI does the rest."""
 
     json_only: ClassVar[bool] = True
+
+    def __init__(self, path: str, *args: Any, **given: Any) -> None:
+        super().__init__(path, *args, **given)
+        self._beginning = path.partition("{")[0]
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether it serves this address; nearly all others are told by how they begin."""
+        if not scope["path"].startswith(self._beginning):
+            return Match.NONE, {}
+        return super().matches(scope)
 
     def get_route_handler(self) -> Handler:
         """FastAPI's handler, given a strict request."""

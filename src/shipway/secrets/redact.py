@@ -79,11 +79,29 @@ _SECRET_NAME = re.compile(
 
 def redact(text: str) -> str:
     """The text with everything that looks like a secret masked; linear in its length."""
-    lowered = text.lower()
+    if text in _harmless or _ID_OR_TIME.fullmatch(text):
+        return text
+    lowered, masked = text.lower(), text
     for hints, mask in _STEPS:
         if any(hint in lowered for hint in hints):
-            text = mask(text)
-    return text
+            masked = mask(masked)
+    if masked == text and len(text) <= _SHORT:
+        _remember(text)
+    return masked
+
+
+#: Names of fields, events and routes come again in every line of a log, and ids and times look like
+#: no secret: neither is searched for the hundred words again.
+_harmless: set[str] = set()
+_SHORT, _REMEMBERED = 64, 4096
+_ID_OR_TIME = re.compile(r"[0-9a-f]{8,64}|[0-9TZ:.+-]{1,40}")
+
+
+def _remember(text: str) -> None:
+    """Only what was looked at and is no secret; to begin anew now and then costs little."""
+    if len(_harmless) >= _REMEMBERED:
+        _harmless.clear()
+    _harmless.add(text)
 
 
 def redact_value(value: Any) -> Any:

@@ -100,6 +100,7 @@ class Serving:
         finally:
             self._feed.stop()
             embedded.stop("the server stops")
+            self._system.answers.close()
             self._system.close()
             withdraw(self._settings.home, address)
         _log.info("serve.ended")

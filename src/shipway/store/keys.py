@@ -30,10 +30,14 @@ def find(connection: Connection, scope: str, key: str, now: float) -> KeptAnswer
 
 def keep(connection: Connection, scope: str, key: str, answer: KeptAnswer, now: float) -> bool:
     """False if there is an answer already: somebody with the same key was quicker."""
-    connection.execute("DELETE FROM answers WHERE at <= ?", (now - KEPT_FOR,))
     kept = connection.execute(
         "INSERT INTO answers (scope, key, at, fingerprint, status, location, body)"
         " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (scope, key) DO NOTHING",
         (scope, key, now, answer.fingerprint, answer.status, answer.location, answer.body),
     )
     return kept.rowcount == 1
+
+
+def forget(connection: Connection, now: float) -> None:
+    """Whatever is older than a day; before ``keep``, since an old answer would be in its way."""
+    connection.execute("DELETE FROM answers WHERE at <= ?", (now - KEPT_FOR,))

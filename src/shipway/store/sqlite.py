@@ -114,6 +114,7 @@ class SqliteDatabase:
         self.bell = Bell()
         self._watch = Watch(slow_after)
         self._readers: list[SqliteConnection] = []
+        self._writers: list[SqliteConnection] = []
         self._lock = threading.Lock()
 
     def release(self) -> tuple[str, bool]:
@@ -152,8 +153,18 @@ class SqliteDatabase:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Connection]:
-        with closing(self.writer()) as connection, told(connection), transaction(connection):
-            yield connection
+        """A connection is opened for several times the price of a row: it is kept for the next one."""
+        try:
+            connection = self._writers.pop()
+        except IndexError:
+            connection = self.writer()
+        try:
+            with told(connection), transaction(connection):
+                yield connection
+        except BaseException:
+            connection.close()
+            raise
+        self._writers.append(connection)
 
     def revision(self) -> str | None:
         return revision(self.path)
@@ -167,8 +178,8 @@ class SqliteDatabase:
         return Figures(
             kind=self.kind,
             limit=0,
-            open=len(self._readers),
-            idle=0,
+            open=len(self._readers) + len(self._writers),
+            idle=len(self._writers),
             waiting=0,
             waits=watch.waits,
             waited_s=watch.waited,
@@ -179,10 +190,12 @@ class SqliteDatabase:
         )
 
     def close(self) -> None:
-        """Close the readers of all threads, which must be done with them."""
+        """Close the connections of all threads, which must be done with them."""
         with self._lock:
-            readers, self._readers = self._readers, []
-        for connection in readers:
+            connections, self._readers = self._readers, []
+            while self._writers:
+                connections.append(self._writers.pop())
+        for connection in connections:
             connection.close()
         self._local = threading.local()
 

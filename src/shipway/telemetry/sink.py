@@ -46,6 +46,7 @@ class RotatingFile:
 
     def __init__(self, path: Path, size: int = 8 * MiB, keep: int = 3) -> None:
         self.path, self.size, self.keep = path, size, keep
+        self._place = str(path)
         self.lost = 0
         self._file = -1
         self._lock = threading.Lock()
@@ -79,12 +80,14 @@ class RotatingFile:
 
     def _current(self, more: int) -> int:
         """The descriptor to write to: another process may have rotated, or it is our turn."""
-        if os.fstat(self._file).st_size + more <= self.size and self._is_in_place():
+        ours = os.fstat(self._file)
+        if ours.st_size + more <= self.size and self._is_in_place(ours):
             return self._file
         guard = os.open(self.path.parent / f".{self.path.name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(guard, fcntl.LOCK_EX)
-            if self._is_in_place() and os.fstat(self._file).st_size + more > self.size:
+            ours = os.fstat(self._file)
+            if self._is_in_place(ours) and ours.st_size + more > self.size:
                 self._rotate()
             fresh = self._open()
         finally:
@@ -92,9 +95,9 @@ class RotatingFile:
         os.close(self._file)
         return fresh
 
-    def _is_in_place(self) -> bool:
+    def _is_in_place(self, ours: os.stat_result) -> bool:
         try:
-            there, ours = self.path.stat(), os.fstat(self._file)
+            there = os.stat(self._place)  # noqa: PTH116 - a Path is made into a text each time
         except FileNotFoundError:
             return False
         return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
