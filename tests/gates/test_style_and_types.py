@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import pytest
 from comparing import FIXED, SHOP, Maker
+from coverage import Coverage
 
 from shipway.domain.gates import Verdict
-from shipway.gates import standard
+from shipway.gates import probe, standard
 from shipway.gates.comparison import Comparison
 from shipway.gates.suite import head_suite
 
@@ -25,14 +26,15 @@ def test_lint_findings_in_files_that_were_not_touched_only_inform(compare) -> No
         "ruff.toml": 'lint.select = ["F"]\n',
         "old.py": "import os\n\nx = os.sep == None\n",
     }
-    stricter = {"ruff.toml": 'lint.select = ["F", "E711"]\n', "shop.py": FIXED}
+    stricter = {"ruff.toml": 'fix = true\nlint.select = ["F", "E711"]\n', "shop.py": FIXED}
     seen = standard.LINT.judge(compare(stricter, base=base))
     assert seen.verdict is Verdict.PASS, seen.summary
     assert [(one.path, one.severity) for one in seen.findings] == [("old.py", "warning")]
-    touched = {**stricter, "shop.py": FIXED + "\n\nEMPTY = name() == None\n"}
+    touched = {**stricter, "shop.py": "import os\n" + FIXED + "\n\nEMPTY = name() == None\n"}
     seen = standard.LINT.judge(compare(touched, base=base))
     assert seen.verdict is Verdict.FAIL
-    assert [one.path for one in seen.findings if one.severity == "error"] == ["shop.py"]
+    bad = {(one.path, one.rule) for one in seen.findings if one.severity == "error"}
+    assert bad == {("shop.py", "E711"), ("shop.py", "F401")}  # not that it cannot mend them
 
 
 def test_what_a_tool_did_not_find_in_the_project_s_day_only_informs(compare) -> None:
@@ -62,3 +64,10 @@ def test_packages_of_a_day_are_compiled_when_they_are_installed(environments, tm
     wanted = tmp_path / "ruff.txt"
     wanted.write_text("ruff\n", encoding="utf-8")
     assert any(environments.build([wanted], before="2026-01-01").path.rglob("*.pyc"))
+
+
+def test_a_coverage_of_long_ago_is_asked_only_for_what_it_knows() -> None:
+    cover = Coverage(config_file=False)
+    assert probe.option(cover, "run:known_later") is None
+    probe.configure(cover, ["src"])
+    assert cover.get_option("run:source") == ["src"]

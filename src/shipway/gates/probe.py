@@ -171,7 +171,7 @@ def measured(asked: dict[str, Any]) -> Any:
         cover = coverage.Coverage(data_file=data, branch=True)
         configure(cover, asked["sources"])
         cover.start()
-    except coverage.exceptions.CoverageException as error:
+    except coverage.CoverageException as error:
         sys.stderr.write(f"the project's coverage configuration cannot be used: {error}\n")
         cover = coverage.Coverage(data_file=data, branch=True, config_file=False)
         configure(cover, asked["sources"])
@@ -182,11 +182,21 @@ def measured(asked: dict[str, Any]) -> Any:
 def configure(cover: Any, sources: list[str]) -> None:
     """What coverage looks at, unless the project says so itself."""
     cover.set_option("run:parallel", False)
-    if any(cover.get_option(f"run:{name}") for name in ("source", "source_pkgs", "include")):
+    if any(option(cover, f"run:{name}") for name in ("source", "source_pkgs", "include")):
         return
     cover.set_option("run:source", sources)
-    if not cover.get_option("run:omit"):
+    if not option(cover, "run:omit"):
         cover.set_option("run:omit", OMITTED)
+
+
+def option(cover: Any, name: str) -> Any:
+    """What is configured under a name; None also where this coverage does not know it yet."""
+    import coverage
+
+    try:
+        return cover.get_option(name)
+    except coverage.CoverageException:
+        return None
 
 
 def finish(cover: Any, out: str) -> float | None:
@@ -196,9 +206,9 @@ def finish(cover: Any, out: str) -> float | None:
     cover.stop()
     try:
         cover.json_report(outfile=str(Path(out) / "coverage.json"))
-    except coverage.exceptions.CoverageException as error:
+    except coverage.CoverageException as error:
         sys.stderr.write(f"no coverage: {error}\n")
-    least = cover.get_option("report:fail_under")
+    least = option(cover, "report:fail_under")
     return float(least) if isinstance(least, (int, float)) else None
 
 

@@ -15,7 +15,7 @@ from shipway.gates.cases import parse
 from shipway.gates.mutants.mutate import Mutant, mutants
 from shipway.gates.shape import is_test
 
-HANGING_S = 10.0
+HANGING_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,14 @@ def look(bench: Bench, record: Record) -> Look:
     tool = str(bench.tools.bin("ruff"))
     record.version = version(bench, [tool], place)
     record.inputs.update(configuration(bench, CONFIGURATION))
-    check = [tool, "check", "--no-cache", *(["--isolated"] if bench.project.ruff_isolated else [])]
+    # A project may have it mend what it finds: here nothing can be written, nor should be.
+    check = [
+        tool,
+        "check",
+        "--no-cache",
+        "--no-fix",
+        *(["--isolated"] if bench.project.ruff_isolated else []),
+    ]
     shown = bench.run([*check, "--show-files", "."], writable=place)
     check_ended(shown, frozenset({0}))
     record.command = [*check, "--output-format", "json", "."]
