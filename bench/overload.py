@@ -10,11 +10,13 @@ import asyncio
 import json
 import os
 import re
+import socket
 import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -113,7 +115,6 @@ class Callers:
         self._place = (str(place.hostname), int(place.port or 80))
         head = f" HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {given['token']}\r\n\r\n"
         self._request = f"GET {ASKED}{head}".encode()
-        self._health = f"GET /health{head}".encode()
         self._rate, self._lines = given["rate"], given["lines"]
         self._until = 0.0
         self.counts = Counts()
@@ -122,7 +123,6 @@ class Callers:
 
     async def work(self, seconds: float) -> Counts:
         await asyncio.gather(*(self._connect() for _ in range(self._lines)))
-        watching = asyncio.create_task(self._watch_health())
         began = time.monotonic()
         self._until = began + seconds
         sent = 0
@@ -138,7 +138,6 @@ class Callers:
                 self._send(now)
                 await asyncio.sleep(_TICK)
         self.counts.unsent += len(self._waiting)
-        watching.cancel()
         return self.counts
 
     async def _connect(self) -> None:
@@ -170,18 +169,32 @@ class Callers:
             self._idle.append(line)
             self._send(now)
 
-    async def _watch_health(self) -> None:
-        """On a connection that is kept, as a balancer does it."""
-        reader, writer = await asyncio.open_connection(*self._place)
-        while True:
-            began = time.monotonic()
-            writer.write(self._health)
-            head = await reader.readuntil(b"\r\n\r\n")
-            found = _LENGTH.search(head)
-            await reader.readexactly(int(found[1]) if found else 0)
-            self.counts.health.append(time.monotonic() - began)
-            self.counts.health_bad += head[9:12] != b"200"
-            await asyncio.sleep(_HEALTH_EVERY)
+
+class Prober(threading.Thread):
+    """Asks ``/health`` on a connection that is kept, as a balancer does it, and is busy with nothing else."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(daemon=True)
+        place = urlsplit(url)
+        self._place = (str(place.hostname), int(place.port or 80))
+        self.over = threading.Event()
+        self.times: list[float] = []
+        self.bad = 0
+
+    def run(self) -> None:
+        with socket.create_connection(self._place, timeout=10) as line:
+            while not self.over.wait(_HEALTH_EVERY):
+                began = time.monotonic()
+                line.sendall(b"GET /health HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n")
+                answer = b""
+                while not answer.endswith(b"}"):
+                    answer += line.recv(4096)
+                self.times.append(time.monotonic() - began)
+                self.bad += not answer.startswith(b"HTTP/1.1 200")
+
+    def end(self) -> None:
+        self.over.set()
+        self.join(10)
 
 
 class Bench:
@@ -193,6 +206,8 @@ class Bench:
 
     def call(self, rate: float | None, lines: int) -> Counts:
         before = self._server.cpu_times()
+        prober = Prober(self._given["url"])
+        prober.start()
         done = subprocess.run(
             [sys.executable, __file__, json.dumps(self._given | {"rate": rate, "lines": lines})],
             capture_output=True,
@@ -200,8 +215,10 @@ class Bench:
             check=True,
             preexec_fn=lambda: os.sched_setaffinity(0, {max(os.sched_getaffinity(0))}),
         )
+        prober.end()
         after = self._server.cpu_times()
         counts = Counts(**json.loads(done.stdout))
+        counts.health, counts.health_bad = prober.times, prober.bad
         counts.processor = after.user + after.system - before.user - before.system
         return counts
 

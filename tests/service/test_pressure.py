@@ -20,11 +20,11 @@ from serving import slow
 from shipway.api.app import make_app
 from shipway.api.backend import Backend
 from shipway.health import standard
-from shipway.health.check import Finding
+from shipway.health.check import Answer, Finding
 from shipway.health.monitor import Monitor
 from shipway.health.registry import Registry
 from shipway.resilience.adaptive import AdaptiveLimit, AdaptivePolicy
-from shipway.server.doorkeeper import whole
+from shipway.server.doorkeeper import Porter, is_whole
 from shipway.server.edge import Edge, Traffic
 
 
@@ -118,22 +118,79 @@ SIMPLE = b"GET /api/v1/runs HTTP/1.1\r\nhost: a\r\nx-request-id: mine\r\n\r\n"
 @pytest.mark.parametrize(
     ("data", "found"),
     [
-        (SIMPLE, "GET"),
-        (b"POST /api/v1/runs?a=1 HTTP/1.1\r\ncontent-length: 2\r\n\r\n{}", "POST"),
-        (SIMPLE.replace(b"x-", b"connection: keep-alive\r\nx-"), "GET"),
-        (SIMPLE + SIMPLE, None),
-        (SIMPLE[:-2], None),
-        (SIMPLE.replace(b"runs", b"runs/1/events?after=1"), None),
-        (SIMPLE.replace(b"/api/v1/runs", b"/health"), None),
-        (SIMPLE.replace(b"1.1", b"1.0"), None),
-        (SIMPLE.replace(b"x-", b"connection: close\r\nx-"), None),
-        (SIMPLE.replace(b"x-", b"Transfer-Encoding: chunked\r\nx-"), None),
-        (SIMPLE.replace(b"x-", b"content-length: 5\r\nx-"), None),
-        (SIMPLE.replace(b"x-", b"content-length: 0\r\nContent-Length: 0\r\nx-"), None),
+        (SIMPLE, True),
+        (b"POST /api/v1/runs?a=1 HTTP/1.1\r\ncontent-length: 2\r\n\r\n{}", True),
+        (SIMPLE.replace(b"x-", b"connection: keep-alive\r\nx-"), True),
+        (SIMPLE + SIMPLE, False),
+        (SIMPLE[:-2], False),
+        (SIMPLE.replace(b"runs", b"runs/1/events?after=1"), False),
+        (SIMPLE.replace(b"/api/v1/runs", b"/health"), False),
+        (SIMPLE.replace(b"1.1", b"1.0"), False),
+        (SIMPLE.replace(b"x-", b"connection: close\r\nx-"), False),
+        (SIMPLE.replace(b"x-", b"Transfer-Encoding: chunked\r\nx-"), False),
+        (SIMPLE.replace(b"x-", b"content-length: 5\r\nx-"), False),
+        (SIMPLE.replace(b"x-", b"content-length: 0\r\nContent-Length: 0\r\nx-"), False),
     ],
 )
 def test_only_one_whole_and_simple_request_is_turned_away_unread(data, found):
-    assert whole(data) == found
+    assert is_whole(data) == found
+
+
+HEALTH = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1:80\r\nx-request-id: mine\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        (HEALTH, True),
+        (HEALTH.replace(b"x-", b"Connection: keep-alive\r\nx-"), True),
+        (HEALTH.replace(b"x-", b"connection: close\r\nx-"), True),
+        (HEALTH.replace(b"/health", b"/health/ready"), True),
+        (HEALTH.replace(b"/health", b"/health/detailed"), False),
+        (HEALTH.replace(b"GET", b"HEAD"), False),
+        (HEALTH.replace(b"/health", b"/health?a=1"), False),
+        (HEALTH.replace(b"127.0.0.1", b"example.com"), False),
+        (HEALTH.replace(b"Host: 127.0.0.1:80\r\n", b""), False),
+        (HEALTH.replace(b"x-", b"host: localhost\r\nx-"), False),
+        (HEALTH.replace(b"x-", b"traceparent: 00-1-1-00\r\nx-"), False),
+        (HEALTH.replace(b"x-", b"content-length: 0\r\nx-"), False),
+        (HEALTH.replace(b"x-", b"connection: upgrade\r\nx-"), False),
+        (HEALTH.replace(b"x-", b"a b: c\r\nx-"), False),
+        (HEALTH.replace(b"mine", b"\xff"), False),
+        (HEALTH[:-2], False),
+        (HEALTH + HEALTH, False),
+    ],
+)
+def test_only_a_plain_question_of_health_is_answered_unread(data, found):
+    told: list[tuple[str, str, int, float]] = []
+    alive = Answer(200, b"{}", {"Content-Type": "text/plain"})
+    answers = {"/health": lambda: alive, "/health/ready": lambda: alive}
+    porter = Porter(answers, {b"127.0.0.1", b"localhost"}, lambda *one: told.append(one))
+    answer = porter.answer(data)
+    assert (answer is not None) == found == bool(told)
+    if answer is not None:
+        assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert answer.endswith(b"\r\n\r\n{}")
+        assert b"\r\nx-request-id: mine\r\n" in answer
+        assert (b"\r\nconnection: close\r\n" in answer) == (b"close" in data)
+
+
+def test_health_says_at_the_wire_what_it_says_when_it_is_read(server):
+    read = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01"}
+    for path in ("/health", "/health/ready"):
+        unread, usual = server.http.get(path), server.http.get(path, headers=read)
+        assert (unread.status_code, unread.content) == (usual.status_code, usual.content)
+        missing = set(usual.headers) - {"date"} - set(unread.headers)
+        assert missing == set()
+        assert usual.headers["traceresponse"][3:35] == "a" * 32
+    question = b"GET /health HTTP/1.1\r\nhost: 127.0.0.1\r\n"
+    with opened(server.url, question + b"\r\n") as line:
+        for _ in range(2):
+            assert line.recv(4096).endswith(b'{"status":"pass"}')
+            line.sendall(question + b"\r\n")
+        assert line.recv(4096).endswith(b'{"status":"pass"}')
+        line.sendall(question + b"connection: close\r\n\r\n")
+        assert heard(line).endswith(b'{"status":"pass"}')
 
 
 PATIENCE = 2.0

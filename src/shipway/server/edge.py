@@ -6,10 +6,11 @@ One pass of plain ASGI: ids, limits, who may, how much, headers, the log line an
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -19,7 +20,8 @@ from shipway.api.app import ALWAYS, OPEN
 from shipway.api.backend import ASKED
 from shipway.api.problems import Asked, Problem, body, of_refusal, of_status, refusal
 from shipway.errors import OverloadError
-from shipway.server.doorkeeper import Doorkeeper
+from shipway.health.check import Answer
+from shipway.server.doorkeeper import Doorkeeper, Porter, Told
 from shipway.server.headers import SECURITY
 from shipway.telemetry.failures import MEDIA_TYPE
 from shipway.telemetry.logs import bound
@@ -97,7 +99,11 @@ class Admission(Protocol):
 
 
 class Edge:
-    """``may`` decides on the Authorization header; ``told`` hears of every finished request."""
+    """``may`` decides on the Authorization header; ``told`` hears of every finished request.
+
+    ``health`` are questions that are answered before anything else of a request is looked at;
+    ``at_once`` of those who were let in are served at a time, the others stand in line.
+    """
 
     def __init__(
         self,
@@ -106,26 +112,27 @@ class Edge:
         may: Callable[[bytes | None], bool],
         *,
         limits: Limits | None = None,
-        told: Callable[[str, str, int, float], None] | None = None,
+        told: Told | None = None,
         admission: Admission | None = None,
+        at_once: int | None = None,
+        health: Mapping[str, Callable[[], Answer]] | None = None,
     ) -> None:
         self._app = app
         self._traffic = traffic
         self._may = may
         self._limits = limits or Limits()
-        self._told = told
+        self._told = told or _untold
         self._admission = admission
-        self._door = None if admission is None else Doorkeeper(admission, self._turned_away)
+        self._turns = contextlib.nullcontext() if at_once is None else asyncio.Semaphore(at_once)
+        self._door = None if admission is None else Doorkeeper(admission)
+        self._porter = Porter(health or {}, traffic.hosts, self._told)
 
-    def turned_away(self, data: bytes) -> bytes | None:
-        """The answer to a request that is not even read, as there is no room for it; or None."""
-        if self._door is None or self._traffic.closing:
+    def at_the_wire(self, data: bytes) -> bytes | None:
+        """The answer to a request that is not even read: to a question of health, or no room; or None."""
+        if self._traffic.closing:
             return None
-        return self._door.turned_away(data)
-
-    def _turned_away(self, method: str, seconds: float) -> None:
-        if self._told is not None:
-            self._told(method, "turned away", 503, seconds)
+        answer = self._porter.answer(data)
+        return answer if answer is not None or self._door is None else self._door.turned_away(data)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; other kinds of connection go straight to the application."""
@@ -185,7 +192,8 @@ class Edge:
             await self._refuse(exchange, 503, receive, send)
             return
         try:
-            await self._answer(exchange, receive, send)
+            async with self._turns:
+                await self._answer(exchange, receive, send)
         finally:
             self._admission.leave(began, counts=exchange.status < 400)
 
@@ -284,8 +292,7 @@ class Edge:
     def _finish(self, exchange: _Exchange) -> None:
         seconds = time.perf_counter() - exchange.began
         method, route = exchange.scope["method"], _template(exchange.scope)
-        if self._told is not None:
-            self._told(method, route, exchange.status, seconds)
+        self._told(method, route, exchange.status, seconds)
         _log.info(
             "request",
             method=method,
@@ -294,6 +301,10 @@ class Edge:
             ms=round(seconds * 1000, 2),
             bytes=exchange.sent,
         )
+
+
+def _untold(_method: str, _route: str, _status: int, _seconds: float) -> None:
+    """For a server whose figures nobody wants."""
 
 
 def _template(scope: Scope) -> str:

@@ -11,6 +11,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from shipway.api.problems import Asked, body, of_refusal, refusal
+from shipway.server.doorkeeper import wants_to_close
 from shipway.server.edge import Edge
 from shipway.server.headers import SECURITY
 from shipway.telemetry.failures import MEDIA_TYPE
@@ -27,8 +28,9 @@ CONNECTIONS_AT_MOST = 8192
 _ON_ITS_WAY = 0.5
 
 
-def _let_in(_data: bytes) -> None:
+def _let_in(_data: bytes) -> bytes | None:
     """For applications behind no edge of ours."""
+    return None
 
 
 class Crowd(ServerState):
@@ -57,7 +59,8 @@ class Protocol(H11Protocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._stuck: asyncio.TimerHandle | None = None
         self._asked = False
-        self._turned_away = self.app.turned_away if isinstance(self.app, Edge) else _let_in
+        self._rests_since = 0.0
+        self._at_the_wire = self.app.at_the_wire if isinstance(self.app, Edge) else _let_in
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A connection that says nothing is closed in time, too."""
@@ -75,11 +78,14 @@ class Protocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Headers that begin have to end; a request that has begun is the application's affair."""
-        if self._at_rest() and (refusal := self._turned_away(data)) is not None:
+        if self._at_rest() and (answer := self._at_the_wire(data)) is not None:
             self._asked = True
             self._stop_expecting()
-            self.transport.write(refusal)
-            self._keep_alive()
+            self.transport.write(answer)
+            if wants_to_close(data):
+                self.transport.close()
+            else:
+                self._keep_alive()
             return
         super().data_received(data)
         if self.conn.their_state is h11.IDLE and self.conn.trailing_data[0]:
@@ -109,10 +115,22 @@ class Protocol(H11Protocol):
         )
 
     def _keep_alive(self) -> None:
-        self._unset_keepalive_if_required()
-        self.timeout_keep_alive_task = self.loop.call_later(
-            self.timeout_keep_alive, self.timeout_keep_alive_handler
-        )
+        """From now on; a timer that runs already is told when it fires."""
+        self._rests_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    def timeout_keep_alive_handler(self) -> None:
+        """It was silent for so long: uvicorn closes it, unless we answered something meanwhile."""
+        left = self._rests_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                left, self.timeout_keep_alive_handler
+            )
+        else:
+            super().timeout_keep_alive_handler()
 
     def _expect_headers(self) -> None:
         if self._deadline is None:

@@ -39,6 +39,9 @@ _log = structlog.get_logger("serve")
 #: Twenty callers at once are no overload, though each makes the others later; more than there are
 #: threads to work in only stand in line.
 _ROOM = AdaptivePolicy(initial=20, least=20, most=40, queue=2)
+#: As many as there are connections to the database. More threads at work make none of them faster, and
+#: whoever asks meanwhile whether we live waits for each of them to give way.
+_AT_ONCE = 8
 _HOSTS = frozenset({b"127.0.0.1", b"localhost", b"[::1]"})
 
 
@@ -77,6 +80,8 @@ class Serving:
             TokenCheck(token),
             told=requests.observe,
             admission=AdaptiveLimit(_ROOM),
+            at_once=_AT_ONCE,
+            health={"/health": self._monitor.live, "/health/ready": self._monitor.ready},
         )
         self._server = DrainServer(
             edge,
