@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from parcels import PARCELS
+
 from shipway.contracts import golden
 from shipway.contracts.compare import described
 from shipway.contracts.registry import CONTRACTS
@@ -21,6 +23,9 @@ def files():
         for edition in contract.history.editions.values():
             path = FOLDER / f"{contract.capability}-{edition.version}.json"
             yield path, described(edition.request, edition.result)
+    for edition in PARCELS.editions.values():  # the capability of the tests is kept in the same way
+        path = Path(__file__).parent / "golden" / f"{PARCELS.capability}-{edition.version}.json"
+        yield path, described(edition.request, edition.result)
 
 
 if __name__ == "__main__":

@@ -52,18 +52,20 @@ def _contracts() -> Mapping[str, Contract]:
     return river.CONTRACTS_HERE if "RIVER" in os.environ else WORK
 
 
-def engine(settings: Settings, registry: Registry) -> Part:
+def engine(
+    settings: Settings, registry: Registry, contracts: Mapping[str, Contract] = WORK
+) -> Part:
     database, bus = connect(settings)
     side = None
     if database.kind == "postgresql":
         enter(database, settings.home)
-        side = Fleet(settings, database, bus)
+        side = Fleet(settings, database, bus, contracts)
     made = Engine(
         settings,
         database,
         registry,
         ArtifactStore(Places(settings.home).artifacts),
-        contracts=_contracts(),
+        contracts=contracts,
         fleet=side,
     )
 
@@ -74,12 +76,14 @@ def engine(settings: Settings, registry: Registry) -> Part:
     return Part("engine", start, lambda _left: made.stop())
 
 
-def worker(settings: Settings, registry: Registry, limit: int) -> Part:
+def worker(
+    settings: Settings, registry: Registry, limit: int, contracts: Mapping[str, Contract] = WORK
+) -> Part:
     database, bus = connect(settings)
     enter(database, settings.home)
     artifacts = ArtifactStore(Places(settings.home).artifacts)
     limits = dict.fromkeys(registry.capabilities(), limit)
-    made = Worker(settings, database, registry, artifacts, limits, _contracts(), bus)
+    made = Worker(settings, database, registry, artifacts, limits, contracts, bus)
     lost = threading.Thread(target=lambda: (made.lost.wait(), os._exit(75)), daemon=True)
 
     def start() -> None:
@@ -103,14 +107,14 @@ def client(settings: Settings, repository: str) -> None:
 
 def _part(kind: str, rest: list[str], settings: Settings) -> Part:
     if kind == "engine":
-        return engine(settings, Registry([]))
+        return engine(settings, Registry([]), _contracts())
     pause, ledger = float(rest[-2]), rest[-1]
     real = "RIVER" in os.environ
     told = [Teller(pause, ledger), Merger(pause, ledger)]
     registry = Registry(river.agents(pause, ledger, settings.home) if real else told)
     if kind == "alone":
-        return engine(settings, registry)
-    return worker(settings, registry, int(rest[0]))
+        return engine(settings, registry, _contracts())
+    return worker(settings, registry, int(rest[0]), _contracts())
 
 
 def main() -> None:
@@ -128,7 +132,11 @@ def main() -> None:
     if kind == "client":
         client(settings, rest[0])
         return
-    part = _part(kind, rest, settings)
+    serve(settings, _part(kind, rest, settings))
+
+
+def serve(settings: Settings, part: Part) -> None:
+    """Until a signal asks for the end."""
     life = Lifecycle(part, drain_seconds=settings.worker_grace_s)
     with life.signals():
         life.start()

@@ -11,6 +11,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "engine"))  # ``scripted`` is there
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "contracts"))  # and ``parcels`` there
+
 from crew import Crew
 
 

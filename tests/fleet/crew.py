@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,6 +20,7 @@ from scripted import SEVEN
 
 from shipway.bootstrap import close, connect
 from shipway.config import Settings, load_settings
+from shipway.contracts.registry import Contract
 from shipway.contracts.views import RunDetail
 from shipway.domain.pipeline import Pipeline
 from shipway.domain.states import RunStatus
@@ -120,14 +121,19 @@ def submit(settings: Settings, commands: Commands, made: Ready) -> None:
     commands.start(made)
 
 
-def commands_of(settings: Settings, database: Database, artifacts: ArtifactStore) -> Commands:
+def commands_of(
+    settings: Settings,
+    database: Database,
+    artifacts: ArtifactStore,
+    contracts: Mapping[str, Contract] = CONTRACTS_HERE,
+) -> Commands:
     place = enter(database, settings.home).orders if database.kind == "postgresql" else None
     return Commands(
         database,
         settings.home,
         Intake(settings.home, artifacts),
         lambda: None,
-        contracts=CONTRACTS_HERE,
+        contracts=contracts,
         limits=limits_of(settings),
         place=place,
     )
@@ -135,7 +141,8 @@ def commands_of(settings: Settings, database: Database, artifacts: ArtifactStore
 
 def environment(home: Path, cache: Path, url: str | None, **more: str) -> dict[str, str]:
     """What a process of ``carrying.py`` finds around itself."""
-    paths = [HERE, HERE.parent / "engine", HERE.parents[1] / "src"]
+    tests = HERE.parent
+    paths = [HERE, tests / "engine", tests / "contracts", tests.parent / "src"]
     return {
         **os.environ,
         **({} if url is None else {"SHIPWAY_DATABASE_URL": url}),
@@ -195,13 +202,23 @@ class Crew:
     def alone(self, pause: float = 0.0, at: str = "") -> Process:
         return self.start("alone", str(pause), str(self.ledger_path), at=at)
 
+    def speaks(self, version: int, kind: str, pause: float = 0.0) -> Process:
+        """A member of another version; its agent is called by it."""
+        words = (kind, str(version), str(pause), str(self.ledger_path))
+        return self.start(*words, program="speaking.py")
+
     def start(
-        self, *words: str, at: str = "", before: Sequence[str] = (), **around: str
+        self,
+        *words: str,
+        at: str = "",
+        before: Sequence[str] = (),
+        program: str = "carrying.py",
+        **around: str,
     ) -> Process:
-        """A process of ``carrying.py``; ``at`` is where a fault comes, ``before`` starts it."""
+        """A process of ``program``; ``at`` is where a fault comes, ``before`` starts it."""
         with (self.settings.home / f"{words[0]}.log").open("ab") as log:
             process = subprocess.Popen(
-                [*before, sys.executable, str(HERE / "carrying.py"), *words],
+                [*before, sys.executable, str(HERE / program), *words],
                 env={**self._environment(), **self.around, **around, "FAULT_AT": at},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -237,9 +254,18 @@ class Crew:
             assert time.monotonic() < give_up, self.logs()
             time.sleep(0.02)
 
-    def submit(self, plan: Pipeline = SEVEN, repository: Path | None = None) -> str:
+    def submit(
+        self,
+        plan: Pipeline = SEVEN,
+        repository: Path | None = None,
+        contracts: Mapping[str, Contract] | None = None,
+    ) -> str:
+        """A run; with ``contracts`` as an installation that knows these would submit it."""
         made = ready(plan, str(repository or NOWHERE), self.artifacts)
-        submit(self.settings, self.commands, made)
+        commands = self.commands
+        if contracts is not None:
+            commands = commands_of(self.settings, self.database, self.artifacts, contracts)
+        submit(self.settings, commands, made)
         return made.run
 
     def until(self, run: str, *statuses: RunStatus, within: float = PATIENCE) -> RunDetail:

@@ -38,6 +38,25 @@ def behave(how: str) -> None:
         time.sleep(3600)  # whatever it is told
 
 
+def tell(ledger: str, what: str, desk: Desk) -> None:
+    """Say it to the ledger, and wait until it has it."""
+    task = desk.task
+    line = {
+        "what": what,
+        "run": task.run,
+        "stage": task.stage,
+        "attempt": task.attempt,
+        "token": task.token,
+        "key": task.key,
+        "pid": os.getpid(),
+        "version": task.version,
+    }
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as told:
+        told.connect(ledger)
+        told.sendall(json.dumps(line).encode() + b"\n")
+        told.recv(1)
+
+
 class Teller:
     """Works for a while, then tells the ledger what it is about to do, as who, and once more after."""
 
@@ -50,7 +69,7 @@ class Teller:
 
     def perform(self, request: WorkRequest, desk: Desk) -> WorkResult:
         task = desk.task
-        self._tell("begin", desk)
+        tell(self._ledger, "begin", desk)
         if os.environ.get("POISON") == task.stage:
             os.kill(os.getpid(), signal.SIGKILL)
         if "BAD" in os.environ and task.attempt == 1:
@@ -59,27 +78,11 @@ class Teller:
         if task.stage in EFFECTS:
             desk.confirm()
             self.send(desk)
-        self._tell("end", desk)
+        tell(self._ledger, "end", desk)
         return WorkResult(said=f"{request.seen}>{task.stage}")
 
     def send(self, desk: Desk) -> None:
-        self._tell("effect", desk)
-
-    def _tell(self, what: str, desk: Desk) -> None:
-        task = desk.task
-        line = {
-            "what": what,
-            "run": task.run,
-            "stage": task.stage,
-            "attempt": task.attempt,
-            "token": task.token,
-            "key": task.key,
-            "pid": os.getpid(),
-        }
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as told:
-            told.connect(self._ledger)
-            told.sendall(json.dumps(line).encode() + b"\n")
-            told.recv(1)
+        tell(self._ledger, "effect", desk)
 
 
 class Merger(Teller):

@@ -43,13 +43,14 @@ Version = Annotated[int, InPath(ge=1, le=9_999)]
 
 
 class ContractView(Model):
-    """What agents of a capability are asked and have to answer; ``oldest`` is still understood."""
+    """What agents of a capability are asked and have to answer; ``oldest`` is still understood, without what is ``lost``."""
 
     capability: str
     version: int
     oldest: int
     request: dict[str, JsonValue]
     result: dict[str, JsonValue]
+    lost: dict[str, list[str]]
 
 
 class ContractText(Model):
@@ -73,6 +74,7 @@ def contracts() -> list[ContractView]:
             oldest=one.history.oldest,
             request=_schema(one.request),
             result=_schema(one.result),
+            lost=one.history.lost_by_the_oldest(),
         )
         for one in CONTRACTS.values()
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,7 @@ def contract(output: Output) -> None:
 @contract.command("list", examples=("shipway contract list", "shipway contract list --json"))
 @speaks
 def list_(output: Output) -> None:
-    """List every capability with the versions that are understood here."""
+    """List every capability, the versions that are understood here, and what the oldest cannot carry."""
     from shipway.cli.render import Screen
     from shipway.cli.session import contracts
 
@@ -46,7 +47,7 @@ def list_(output: Output) -> None:
         output.emit(rows)
         return
     Screen(sys.stdout, output.color).table(
-        ("capability", "version", "understood", "request", "result"),
+        ("capability", "version", "understood", "request", "result", "lost on the way down"),
         [
             [
                 Part(str(row["capability"]), "bold"),
@@ -54,6 +55,7 @@ def list_(output: Output) -> None:
                 Part(f"{row['oldest']} to {row['version']}"),
                 Part(str(row["request"])),
                 Part(str(row["result"])),
+                Part(", ".join(chain(*row.get("lost", {}).values())) or "nothing"),
             ]
             for row in rows
         ],

@@ -93,7 +93,9 @@ def _row(row: WorkerView, *, unicode: bool) -> list[Part]:
 
     state = "silent" if not row.alive else "draining" if row.draining else "working"
     icon = runtext.mark(_STATES[state], unicode=unicode)
-    serves = ", ".join(f"{each.capability} {each.busy}/{each.limit}" for each in row.serves)
+    serves = ", ".join(
+        f"{each.capability} {each.busy}/{each.limit}" for each in row.serves if each.limit
+    )
     return [
         Part(row.id[:8], "bold"),
         Part(row.kind),

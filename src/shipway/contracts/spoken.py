@@ -12,7 +12,7 @@ class Spoken:
     """What can be asked of an installation about its contracts."""
 
     def lines(self) -> list[dict[str, Any]]:
-        """Capability, version, the oldest one that is understood, and the names of both messages."""
+        """Capability, version, the oldest that is understood and what it cannot carry, both messages."""
         return [
             {
                 "capability": one.capability,
@@ -20,6 +20,7 @@ class Spoken:
                 "oldest": one.history.oldest,
                 "request": one.request.__name__,
                 "result": one.result.__name__,
+                "lost": one.history.lost_by_the_oldest(),
             }
             for one in CONTRACTS.values()
         ]

@@ -63,6 +63,11 @@ class History:
         """The oldest that a peer may speak."""
         return max(min(self.editions), self.newest - SPAN)
 
+    def lost_by_the_oldest(self) -> dict[str, list[str]]:
+        """What a message loses on its way down to the oldest peer, by request and result."""
+        ways: tuple[Kind, ...] = ("request", "result")
+        return {kind: list(self.lost(kind, self.newest, self.oldest)) for kind in ways}
+
     def admit(self, version: int, name: str) -> None:
         """At registration: refuse a peer that is too old, before it gets any work.
 
@@ -89,6 +94,8 @@ class History:
                     f"version {version} of {self.capability} is not spoken here",
                     hint=f"versions {self.oldest} to {self.newest} are; bring the older side up to date",
                 )
+        if source != target:  # also fills in what was left to the defaults of its version
+            data = self._checked(kind, data, source)
         while source != target:
             step = 1 if source < target else -1
             newer = self.editions[max(source, source + step)]
@@ -118,7 +125,7 @@ class History:
         except pydantic.ValidationError as error:
             faults = [".".join(map(str, one["loc"])) for one in error.errors(include_input=False)]
             raise ContractError(
-                f"the {kind} of {self.capability} does not fit version {version} after its cast: "
+                f"the {kind} of {self.capability} does not fit version {version}: "
                 f"{', '.join(faults[:5])}"
             ) from None
         plain: Data = read.model_dump(mode="json")

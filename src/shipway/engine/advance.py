@@ -23,6 +23,7 @@ from shipway.engine.admission import Admission, Door
 from shipway.engine.begin import begin
 from shipway.engine.codec import encode
 from shipway.engine.intake import Ready
+from shipway.engine.pinned import pinned
 from shipway.engine.quarantine import put_aside, rebuilt, trusted
 from shipway.engine.writing import Page, Place
 from shipway.errors import ConflictError, CorruptRunError, NotFoundError, ShipwayError
@@ -305,7 +306,13 @@ class Writer:
         except CorruptRunError as error:
             return self._distrusted(asked, error, page.now)
         try:
+            if type(given) is e.Completed:
+                given = pinned(self._connection, self._contracts, state, given)
             decision = decide(state, given, page.now)
+        except (ConflictError, StoreFault):
+            raise
+        except CorruptRunError as error:
+            return self._distrusted(asked, error, page.now)
         except Exception as error:  # noqa: BLE001 - what one state makes impossible must not fail others
             unsound = CorruptRunError(
                 f"the run cannot go on from its state: {type(error).__name__}"

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -15,17 +14,31 @@ import structlog
 from shipway.bus.link import Link
 from shipway.config import Settings
 from shipway.contracts.envelope import Task
+from shipway.contracts.registry import CONTRACTS, Contract
 from shipway.domain.run import events as e
 from shipway.engine.advance import Committed, Writer
+from shipway.engine.codec import encode
 from shipway.engine.commands import COMMANDS
 from shipway.engine.dispatch.fleet import reports
 from shipway.engine.dispatch.fleet.member import Member, Pace
 from shipway.engine.dispatch.fleet.queue import Consumer, Placing, queue_name
+from shipway.engine.dispatch.fleet.speaking import (
+    admitted,
+    queues_served,
+    refitted,
+    spoken_by_engine,
+)
 from shipway.engine.writing import Place
-from shipway.errors import ContractError, CorruptRunError, NotFoundError, ShipwayError
+from shipway.errors import (
+    ConflictError,
+    ContractError,
+    CorruptRunError,
+    NotFoundError,
+    ShipwayError,
+)
 from shipway.store import fleet, lanes
 from shipway.store.database import Connection, Database
-from shipway.store.fleet import Key, WorkerRow
+from shipway.store.fleet import Key
 from shipway.store.ledger import OrderRow
 
 _AT_ONCE = 256
@@ -77,11 +90,20 @@ class FleetDispatch:
 class Fleet:
     """Lives on the engine's loop from ``begin`` to ``end``."""
 
-    def __init__(self, settings: Settings, database: Database, link: Link | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        link: Link | None = None,
+        contracts: Mapping[str, Contract] = CONTRACTS,
+    ) -> None:
+        self._contracts = contracts
         self._pace = Pace(settings.worker_beat_s, settings.worker_lease_s)
         self._deadline = settings.no_worker_s
         self._placing = Placing()
-        self.member = Member(database, database.conninfo, "engine", [], self._pace, link)
+        speaks = spoken_by_engine(contracts)
+        admit = admitted(contracts, "engine", speaks, self._pace.lease)
+        self.member = Member(database, database.conninfo, "engine", speaks, self._pace, link, admit)
         self._consumer = Consumer(database.conninfo, self._pace.beat, self._pace.lease)
         self.dispatch = FleetDispatch(self)
         self._writer: Writer
@@ -200,6 +222,8 @@ class Fleet:
 
     def _taken(self, report: int, run: str, done: Future[Committed]) -> None:
         self._taking.discard(report)
+        if isinstance(done.exception(), ConflictError):
+            self._log.info("report.left", report=report, run=run, why=str(done.exception()))
         if isinstance(done.exception(), NotFoundError):
             self._log.warning("report.of_no_run", report=report, run=run)
             self._chore(self._try(lambda c: _drop(c, report)), "drop")
@@ -241,11 +265,22 @@ class Fleet:
         self._placing.place(connection.raw, forgotten)
         served = queues_served(fleet.workers(connection), self._pace.lease)
         for key, _, task in known:
-            if queue_name(task.capability, task.version, task.agent) in served:
+            queue = queue_name(task.capability, task.version, task.agent)
+            if queue in served or self._refit(connection, key, task, served):
                 found.served.add(key)
             else:
                 found.alone[key] = _nobody(task)
         return found
+
+    def _refit(self, connection: Connection, key: Key, task: Task, served: Collection[str]) -> bool:
+        """Cast an order to a version that somebody speaks who is there; whether there is one."""
+        other = refitted(self._contracts, task, served)
+        if other is None:
+            return False
+        data = encode(other.model_dump(mode="json"))
+        if fleet.refit(connection, key, data):
+            self._placing.place(connection.raw, [(key, data)])
+        return True
 
     def _tell_unserved(self, found: _Sweep) -> None:
         """An order that is alone at two looks in a row is said to be; a worker may just be starting."""
@@ -270,18 +305,6 @@ def _read(key: Key, data: bytes, found: _Sweep) -> Task | None:
     except ValueError:
         found.corrupt.append(key)
         return None
-
-
-def queues_served(workers: Sequence[WorkerRow], lease: float) -> set[str]:
-    """Whose orders somebody alive would take."""
-    return {
-        queue_name(each["capability"], version, agent)
-        for worker in workers
-        if worker.kind == "worker" and not worker.draining and worker.silent < lease
-        for each in json.loads(worker.serves)
-        for version in each["versions"]
-        for agent in ("builtin", *each["agents"])
-    }
 
 
 def _nobody(task: Task) -> str:

@@ -7,8 +7,7 @@ from collections.abc import Iterable
 
 from shipway.contracts.fleet import AgentView, ServesView, WorkerView
 from shipway.contracts.registry import CONTRACTS
-from shipway.engine.dispatch.fleet.queue import queue_name
-from shipway.engine.fleet import queues_served
+from shipway.engine.dispatch.fleet.speaking import queues_served, served_in
 from shipway.errors import NotFoundError
 from shipway.store import fleet
 from shipway.store.database import Database
@@ -80,7 +79,7 @@ class Roll:
         needed = dict.fromkeys(
             capability
             for capability, agent in wanted
-            if queue_name(capability, CONTRACTS[capability].version, agent) not in served
+            if served_in(CONTRACTS[capability], agent, served) is None
         )
         return list(needed)
 

@@ -13,7 +13,7 @@ from shipway.store.database import Connection
 #: The channel that engines and workers listen on; what is said there is only a hint.
 CHANNEL = "shipway"
 #: The advisory locks of the fleet: one process at a time takes over, or installs the queue.
-TAKE_OVER, INSTALL = 0x51_0001, 0x51_0002
+TAKE_OVER, INSTALL, JOIN = 0x51_0001, 0x51_0002, 0x51_0003
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +249,11 @@ def only_one(connection: Connection, what: int) -> bool:
     return bool(connection.execute("SELECT pg_try_advisory_xact_lock(?)", (what,)).fetchone()[0])
 
 
+def one_after_the_other(connection: Connection, what: int) -> None:
+    """Wait until nobody else is in a transaction that does the same."""
+    connection.execute("SELECT pg_advisory_xact_lock(?)", (what,))
+
+
 def lost(connection: Connection, lease: float) -> list[str]:
     """Workers that were silent for longer than their lease; they are taken for dead from now on."""
     rows = connection.execute(
@@ -275,6 +280,27 @@ def say_lost(connection: Connection, words: Sequence[tuple[Key, bytes]]) -> None
         _leave_word(connection, key, data)
     if words:
         ring(connection, "reports")
+
+
+def refit(connection: Connection, key: Key, task: bytes) -> bool:
+    """Write an order anew for others who could take it; False when somebody just has."""
+    mine = connection.execute(
+        "SELECT 1 FROM orders WHERE run = ? AND stage = ? AND attempt = ? AND token = ?"
+        " AND status = 'open' FOR UPDATE SKIP LOCKED",
+        (key.run, key.stage, key.attempt, key.token),
+    ).fetchone()
+    # A statement of its own: it sees the claim of whoever held the row until now.
+    taken = connection.execute(
+        "SELECT 1 FROM claims WHERE run = ? AND stage = ? AND attempt = ?",
+        (key.run, key.stage, key.attempt),
+    ).fetchone()
+    if mine is None or taken is not None:
+        return False
+    connection.execute(
+        "UPDATE orders SET task = ? WHERE run = ? AND stage = ? AND attempt = ?",
+        (task, key.run, key.stage, key.attempt),
+    )
+    return True
 
 
 def unclaimed(connection: Connection) -> list[tuple[Key, bytes]]:

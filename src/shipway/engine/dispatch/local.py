@@ -27,7 +27,13 @@ from shipway.engine.desks import Desks, Stop
 from shipway.engine.dispatch.announcing import Announcer
 from shipway.engine.dispatch.carrying import Carriers
 from shipway.engine.dispatch.room import Entrance, Lane
-from shipway.errors import AgentCrashedError, CorruptRunError, ResourceError, ShipwayError
+from shipway.errors import (
+    AgentCrashedError,
+    ContractError,
+    CorruptRunError,
+    ResourceError,
+    ShipwayError,
+)
 from shipway.store.ledger import OrderRow
 from shipway.telemetry.logs import bound
 
@@ -193,7 +199,7 @@ class LocalDispatch:
             questions = tuple(_ask(question) for question in asks.questions)
             return _completed(task, began, "asks", asks=questions)
         except Failed as failed:
-            shown = None if failed.result is None else failed.result.model_dump(mode="json")
+            shown = self._shown(task, failed.result)
             report = failed.report.model_dump(mode="json")
             return _completed(task, began, "failed", error=report, result=shown)
         except Exception as error:  # noqa: BLE001 - last resort: it becomes a report
@@ -201,6 +207,20 @@ class LocalDispatch:
                 self._log.exception("agent.crashed", run=task.run, stage=task.stage)
             return _completed(task, began, "failed", error=_report(error))
         return _completed(task, began, "succeeded", result=result)
+
+    def _shown(self, task: Task, result: BaseModel | None) -> dict[str, Any] | None:
+        """What an attempt that failed brought all the same, in the version of its run."""
+        if result is None:
+            return None
+        contract = self._contracts[task.capability]
+        plain = result.model_dump(mode="json")
+        if task.version == contract.version:
+            return plain
+        try:
+            return contract.history.cast("result", plain, contract.version, task.version)
+        except ContractError as error:
+            self._log.warning("result not shown", stage=task.stage, why=error.message)
+            return None
 
     async def _perform(self, task: Task, stop: Stop) -> dict[str, Any]:
         contract = self._contracts[task.capability]

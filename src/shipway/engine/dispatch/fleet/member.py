@@ -19,6 +19,7 @@ from shipway import __version__
 from shipway.bus.link import Link
 from shipway.bus.wiring import FLEET
 from shipway.engine.dispatch.fleet.listening import listen
+from shipway.engine.dispatch.fleet.speaking import Admit
 from shipway.errors import ShipwayError
 from shipway.store import fleet
 from shipway.store.database import Connection, Database
@@ -54,11 +55,13 @@ class Member:
         serves: list[Mapping[str, Any]],
         pace: Pace,
         link: Link | None = None,
+        admitted: Admit = lambda _there: {},
     ) -> None:
         self._database = database
         self._conninfo = conninfo
         self._kind = kind
         self._serves = serves
+        self._admitted = admitted
         self._pace = pace
         self.id = secrets.token_hex(8)
         self.name = f"{kind}-{socket.gethostname()}-{os.getpid()}"
@@ -141,7 +144,15 @@ class Member:
             seconds=0.0,
             silent=0.0,
         )
-        await self.ask(lambda connection: fleet.join(connection, row))
+        await self.ask(lambda connection: self._join(connection, row))
+
+    def _join(self, connection: Connection, row: WorkerRow) -> None:
+        """One at a time, so that of two that do not understand each other the second is refused."""
+        fleet.one_after_the_other(connection, fleet.JOIN)
+        for worker, why in self._admitted(fleet.workers(connection)).items():
+            self._log.warning("worker.refused", worker=worker, why=why)
+            fleet.leave(connection, worker, why)
+        fleet.join(connection, row)
 
     async def leave(self, why: str) -> None:
         self._unhear()

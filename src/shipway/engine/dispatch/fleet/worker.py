@@ -27,6 +27,7 @@ from shipway.engine.dispatch.fleet.gate import Gate
 from shipway.engine.dispatch.fleet.member import Member, Pace
 from shipway.engine.dispatch.fleet.queue import WAITS, Consumer, queue_name
 from shipway.engine.dispatch.fleet.reports import Word, corrupt, pack
+from shipway.engine.dispatch.fleet.speaking import admitted, spoken
 from shipway.engine.dispatch.local import LocalDispatch
 from shipway.errors import ConflictError, CorruptRunError, ShipwayError
 from shipway.store import fleet, ledger
@@ -74,7 +75,8 @@ class Worker:
         self._queues = _queues(registry, capabilities, contracts)
         conninfo = database.conninfo
         serves = _serves(registry, capabilities, contracts)
-        self.member = Member(database, conninfo, "worker", serves, self._pace, link)
+        admit = admitted(contracts, "worker", serves, self._pace.lease)
+        self.member = Member(database, conninfo, "worker", serves, self._pace, link, admit)
         self.member.heard = self._hear
         self.member.busy = lambda: self._busy
         self.member.beaten = self._look_soon
@@ -394,16 +396,11 @@ def _queues(
     return {
         name: [
             queue_name(name, version, agent)
-            for version in _versions(contracts[name])
+            for version in spoken(contracts[name])
             for agent in ("builtin", *known[name])
         ]
         for name in capabilities
     }
-
-
-def _versions(contract: Contract) -> range:
-    """What a run may have begun with and is still understood here."""
-    return range(contract.history.oldest, contract.history.newest + 1)
 
 
 def _serves(
@@ -415,7 +412,7 @@ def _serves(
         {
             "capability": name,
             "agents": known[name],
-            "versions": list(_versions(contracts[name])),
+            "versions": list(spoken(contracts[name])),
             "limit": limit,
         }
         for name, limit in capabilities.items()
