@@ -43,7 +43,7 @@ Version = Annotated[int, InPath(ge=1, le=9_999)]
 
 
 class ContractView(Model):
-    """What agents of a capability are asked and have to answer; ``oldest`` is still understood, without what is ``lost``."""
+    """What agents of a capability are asked and answer; ``oldest`` is understood, less what is ``lost``."""
 
     capability: str
     version: int
