@@ -29,7 +29,7 @@ def pinned(
         return given
     if contract.versions is None and version == contract.version:
         return given  # there is no other
-    data = ledger.task_of(connection, state.id, stage, given.attempt)
+    data = ledger.task(connection, state.id, stage, given.attempt)
     if data is None:
         return given
     try:

@@ -191,14 +191,6 @@ def close_orders(
     )
 
 
-def task_of(connection: Connection, run: str, stage: str, attempt: int) -> bytes | None:
-    """An order's task, as it was handed out."""
-    row = connection.execute(
-        "SELECT task FROM orders WHERE run = ? AND stage = ? AND attempt = ?", (run, stage, attempt)
-    ).fetchone()
-    return None if row is None else bytes(row[0])
-
-
 def deliver(connection: Connection) -> list[OrderRow]:
     """Count the delivery of every order that was never handed out, and return those orders."""
     rows = connection.execute(
