@@ -77,6 +77,7 @@ bench: .venv/.dev ## time from requirement to deployed, the heart alone, beside 
 	@.venv/bin/python bench/overload.py
 	@.venv/bin/python bench/many.py
 	@.venv/bin/python bench/guard.py
+	@.venv/bin/python bench/rest.py
 	@.venv/bin/python bench/flags.py
 	@.venv/bin/python bench/fleet.py
 	@.venv/bin/python bench/shared.py
