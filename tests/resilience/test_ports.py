@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import ast
+import socket
 from pathlib import Path
 
+import pytest
+
 import shipway
+from shipway.errors import CommandError
 from shipway.resilience.ports import PORTS
+from shipway.workspace.gitcommand import git
 
 SOURCE = Path(shipway.__file__).parent
 #: What can reach something outside of this process.
@@ -26,6 +31,8 @@ WAYS_OUT = {
     "smtplib",
 }
 CALLS = {"create_connection", "open_connection"}
+#: A command in the fence that has the network is a way out as well.
+OPENED = "network"
 #: Not guarded, and why a guard would be wrong.
 BARE = {
     "release/probe.py": "it is itself the check of health: each question has its own time-out, and no answer"
@@ -35,6 +42,9 @@ BARE = {
     "engine/dispatch/fleet/queue.py": "the queue's library keeps its own pool to the database and its own"
     " pauses between tries; what it loses is reconciled from the orders",
     "engine/dispatch/fleet/listening.py": "the same: it listens, and connects again by itself",
+    "agents/implement.py": "the command is the user's own, and so is whether it may use the network; it runs in"
+    " the fence for the time that the stage has left, and the stage has its retries",
+    "gates/comparison.py": "the same for the base policy's own `prepare`",
     "gates/flows/client.py": "it judges a candidate inside the fence: an answer that fails must not be"
     " asked for again",
 }
@@ -48,11 +58,21 @@ def ways_out(text):
             yield node.module
         elif isinstance(node, ast.Attribute) and node.attr in CALLS:
             yield node.attr
+        elif isinstance(node, ast.Call):
+            yield from (
+                OPENED for word in node.keywords if word.arg == OPENED and may_be(word.value)
+            )
+
+
+def may_be(value):
+    """Whether an argument is anything but a plain False."""
+    return not (isinstance(value, ast.Constant) and value.value is False)
 
 
 def reaches_out(text):
     return any(
-        way in CALLS or way in WAYS_OUT or way.split(".")[0] in WAYS_OUT for way in ways_out(text)
+        way in CALLS or way == OPENED or way in WAYS_OUT or way.split(".")[0] in WAYS_OUT
+        for way in ways_out(text)
     )
 
 
@@ -68,7 +88,7 @@ def guarded_by(text):
 
 
 def modules():
-    words = [way.split(".")[-1] for way in WAYS_OUT] + list(CALLS)
+    words = [way.split(".")[-1] for way in WAYS_OUT] + [*CALLS, f"{OPENED}="]
     for path in sorted(SOURCE.rglob("*.py")):
         name = path.relative_to(SOURCE).as_posix()
         if not name.startswith("agents/templates/"):
@@ -92,4 +112,48 @@ def test_a_bare_way_out_is_seen():
         "import asyncio\nasync def f():\n    await asyncio.open_connection('x', 1)\n"
     )
     assert not reaches_out("import json\nfrom shipway.bus.redis import RedisBus\n")
+    assert reaches_out("Command(('pip',), place, network=True)\n")
+    assert not reaches_out("Command(('cat',), place, network=False)\n")
     assert guarded_by("port = guard('redis')\n") == {"redis"}
+
+
+#: Who starts programs, and why none of them reaches out of the machine by itself.
+PROGRAMS = {
+    "agents/scaffold.py": "our own renderer, over files, with a time limit",
+    "engine/host.py": "our own engine",
+    "gates/testers.py": "asks Pythons on this machine for their version, with a time limit",
+    "release/launch.py": "the candidate's own service: it is watched by its health, and started again",
+    "release/releases.py": "our own supervisor",
+    "workspace/environments.py": "asks our Python about itself; what installs runs in the fence, behind a guard",
+    "workspace/fence.py": "commands in the fence: those that have the network are among the ways out above",
+    "workspace/gitcommand.py": "git may use no protocol but files (see test_git_reaches_no_network): its time"
+    " is that of whoever asked for it",
+    "workspace/inside/main.py": "the inside of the fence",
+    "workspace/interpreters.py": "asks Pythons on this machine for their version, with a time limit",
+    "workspace/running.py": "the same as the fence",
+}
+
+
+def starts_programs(text):
+    return any(way == "subprocess" for way in ways_out(text))
+
+
+def test_every_program_that_is_started_is_known_not_to_reach_out():
+    found = {
+        path.relative_to(SOURCE).as_posix()
+        for path in SOURCE.rglob("*.py")
+        if "subprocess" in (text := path.read_text("utf-8")) and starts_programs(text)
+    }
+    found = {name for name in found if not name.startswith("agents/templates/")}
+    assert found == set(PROGRAMS), "guard it, or say here why it reaches nobody outside"
+
+
+def test_git_reaches_no_network(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0.2)
+        for scheme in ("http", "git", "ssh"):
+            address = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}/x"
+            with pytest.raises(CommandError, match="not allowed"):
+                git("ls-remote", address, cwd=tmp_path)
+        with pytest.raises(TimeoutError):
+            listener.accept()

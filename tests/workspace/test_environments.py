@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import http.server
 import os
 import signal
 import subprocess
@@ -219,3 +220,48 @@ def test_a_cancelled_build_says_so_and_is_not_taken_for_finished(
     with pytest.raises(CommandError, match="cancelled"):
         environments.build([asked], cancel=cancel)
     assert list(environments.build([asked]).path.glob("lib/*/site-packages/hello.py"))
+
+
+def test_an_index_that_does_not_answer_at_first_is_asked_again(
+    environments: Environments, wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two refusals, then the packages: an installation may be begun again."""
+    place = tmp_path / "served"
+    wheel(place, "late", "def main(): print('here')\n")
+    asked: list[str] = []
+
+    class Index(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            wheels_asked = sum(one.endswith(".whl") for one in asked)
+            if self.path.endswith(".whl") and wheels_asked < 3:
+                self.send_error(503)
+                return
+            file = place / "late-1.0-py3-none-any.whl"
+            body = file.read_bytes() if self.path.endswith(".whl") else (
+                f"<a href='/{file.name}'>{file.name}</a>".encode()
+            )  # fmt: skip
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Says nothing."""
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Index)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("PIP_NO_INDEX", "0")
+    monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{server.server_port}/simple")
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text("late==1.0\n")
+    try:
+        built = environments.build([requirements])
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert built.bin("say-late").exists()
+    assert len([one for one in asked if one.endswith(".whl")]) == 3

@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from shipway.errors import FenceError
+from shipway.resilience import deadline
 from shipway.workspace import fence as fence_module
 from shipway.workspace.fence import Command, Fence, Finished, Limits
 from shipway.workspace.inside import landlock
@@ -580,3 +581,10 @@ def test_the_fence_user_is_no_user_of_the_machine() -> None:
     import pwd
 
     assert fence_module.FENCE_UID not in {entry.pw_uid for entry in pwd.getpwall()}
+
+
+def test_a_command_ends_when_nothing_is_left_to_who_runs_it(fence, desk):
+    with deadline.within(0.6):
+        done = fence.run(Command(("sleep", "60"), desk, writable=(desk,)))
+    assert done.timed_out
+    assert done.seconds < 30

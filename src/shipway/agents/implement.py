@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from datetime import UTC, datetime
 from pathlib import Path
 
 from shipway.agents import commit
@@ -21,6 +20,7 @@ from shipway.errors import (
     ContractError,
     ValidationError,
 )
+from shipway.resilience import deadline
 from shipway.workspace.fence import Command, Fence, Finished, Limits
 from shipway.workspace.git import Capture, Hub, Workspace
 
@@ -117,7 +117,7 @@ def _fenced(
             "SHIPWAY_PLAN_FILE": str(inputs / "plan.json"),
         },
         network=settings.command_network,
-        limits=Limits(seconds=_seconds_left(desk)),
+        limits=Limits(seconds=_seconds_left()),
     )
 
 
@@ -192,11 +192,8 @@ def _inputs(request: ImplementRequest, desk: Desk) -> Path:
     return folder
 
 
-def _seconds_left(desk: Desk) -> float:
-    if desk.task.deadline is None:
-        return _DEFAULT_SECONDS
-    left = (datetime.fromisoformat(desk.task.deadline) - datetime.now(UTC)).total_seconds()
-    return max(1.0, left - _SPARE_S)
+def _seconds_left() -> float:
+    return max(1.0, min(_DEFAULT_SECONDS, deadline.remaining() - _SPARE_S))
 
 
 def _command_failed(done: Finished, request: ImplementRequest) -> ErrorReport:

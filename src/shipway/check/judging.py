@@ -12,6 +12,7 @@ from shipway.gates.comparison import Comparison
 from shipway.gates.gate import Gate
 from shipway.gates.look import Doubt, Record, evidence
 from shipway.gates.parsers.reading import UnreadableReportError
+from shipway.resilience import deadline
 
 
 def judge(
@@ -25,7 +26,7 @@ def judge(
     Raises FenceError where nothing may be run. When it is interrupted, everything is stopped first.
     """
     seen = {}
-    with ThreadPoolExecutor(at_once, thread_name_prefix="gate") as pool:
+    with ThreadPoolExecutor(at_once, "gate", deadline.inherit, (deadline.at(),)) as pool:
         running: set[Future[GateEvidence]] = {
             pool.submit(_one, gate, comparison, one) for gate, one in chosen
         }

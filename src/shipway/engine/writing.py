@@ -13,7 +13,7 @@ from shipway.domain.run import events as e
 from shipway.domain.run.dead import is_dead
 from shipway.domain.run.decide import Decision, Order
 from shipway.domain.run.state import RunState
-from shipway.engine.codec import definition_of, encode, encode_event
+from shipway.engine.codec import decode, definition_of, encode, encode_event
 from shipway.store import dead, ledger
 from shipway.store.database import Connection
 from shipway.store.dead import DeadLetterRow
@@ -48,6 +48,7 @@ class Page:
         self._turned: set[str] = set()
         self._submissions: list[tuple[bytes, str]] = []
         self._dead: list[DeadLetterRow] = []
+        self._renewed: list[tuple[float, str, str, int]] = []
         self._revived: list[tuple[str, str, float, str, str]] = []
 
     def begin(self, run: str, trace: str, title: str, decision: Decision) -> tuple[OrderRow, ...]:
@@ -113,6 +114,8 @@ class Page:
         for event in decision.events:
             seq += 1
             self._events.append((run, seq, self.now, *encode_event(event)))
+            if type(event) is e.StageServed:
+                self._renewed.append((event.due, run, event.stage, event.attempt))
             if type(event) is e.AttemptFailed and is_dead(event):
                 self._dead.append(self._letter(run, event, decision.state))
 
@@ -162,6 +165,8 @@ class Page:
                 dead.bury(connection, self._dead)
             if self._submissions:
                 ledger.save_submissions(connection, self._submissions)
+        for due, run, stage, attempt in self._renewed:
+            self._renew(connection, due, run, stage, attempt)
         if self._place is not None and self._orders:
             self._place(connection, list(self._orders.values()))
 
@@ -180,6 +185,15 @@ class Page:
             ledger.save_steps(connection, steps)
         if turns:
             ledger.save_turns(connection, turns)
+
+    def _renew(
+        self, connection: Connection, due: float, run: str, stage: str, attempt: int
+    ) -> None:
+        """Time that an order waited for somebody who could do it is no time at work."""
+        data = ledger.task(connection, run, stage, attempt)
+        if data is not None:
+            task = {**decode(data), "deadline": timestamp(due)}
+            ledger.put_task(connection, run, stage, attempt, encode(task))
 
     def versions(self, pipeline: Pipeline) -> dict[str, int]:
         """The versions of contracts that a run which begins now keeps to its end."""

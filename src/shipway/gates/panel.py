@@ -21,6 +21,7 @@ from shipway.gates.runners import acceptance, schemathesis, tests
 from shipway.gates.service import declared
 from shipway.gates.testing import brings_runner
 from shipway.gates.tools import runner_environment, tool_environment
+from shipway.resilience import deadline
 from shipway.workspace.environments import Environment, Environments
 from shipway.workspace.fence import Fence, Limits
 from shipway.workspace.git import Hub
@@ -76,7 +77,7 @@ class Panel:
             documented=document is not None,
             checks=len(service.checks) if service else 0,
         )
-        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="gate") as pool:
+        with ThreadPoolExecutor(AT_ONCE, "gate", deadline.inherit, (deadline.at(),)) as pool:
             walking = pool.submit(acceptance.judge, bench, said, service)
             judging = None
             if chosen[0].selected and document is not None:
@@ -119,7 +120,7 @@ class Panel:
         self, bench: Bench, base: Bench | None, chosen: list[GateSelection], commit: str
     ) -> GateReport:
         gates = [one.gate for one in chosen if one.selected]
-        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="gate") as pool:
+        with ThreadPoolExecutor(AT_ONCE, "gate", deadline.inherit, (deadline.at(),)) as pool:
             # What reads the tree only starts at once, while the candidate's environment is built.
             running: dict[str, Future[GateEvidence]] = {
                 gate: pool.submit(static.judge, gate, bench, base)

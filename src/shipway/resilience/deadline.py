@@ -54,6 +54,16 @@ class within:  # noqa: N801 - reads like what it is: with deadline.within(5)
             end(self._token)
 
 
+def inherit(moment: float) -> None:
+    """Let a thread that works for somebody have what they had (``at``): for a pool's initializer."""
+    _AT.set(moment)
+
+
+def most(seconds: float) -> float:
+    """``seconds``, or what is left to somebody one hop further, if that is less; never negative."""
+    return min(seconds, max(0.0, remaining() - HOP))
+
+
 def check(what: str) -> None:
     """Raise DeadlineError when no time is left for ``what``."""
     if time.monotonic() >= _AT.get():

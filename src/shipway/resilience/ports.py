@@ -34,6 +34,16 @@ PORTS: Mapping[str, GuardPolicy] = {
     ),
     # Each request is paid for and reserved before: the stage's retries begin anew, not this.
     "model": GuardPolicy(retry=_NEVER, per_try=None, total=None),
+    # An installation that was cut off is begun again where it was: packages are only read. It may
+    # take long, and how long is the limit of its command; the fence ends it.
+    "packages": GuardPolicy(
+        retry=RetryPolicy(retries=2, base=1.0, maximum=5.0),
+        breaker=BreakerPolicy(slow_s=3600.0),
+        per_try=None,
+        total=None,
+        at_once=16,
+        queue=0,
+    ),
     # Who writes asks again every second until it is back; a server that refuses is not flooded,
     # and is noticed within half a second once it does not.
     "database": GuardPolicy(

@@ -135,15 +135,17 @@ def forget(connection: Connection, seconds: float) -> None:
 # Claims
 
 
-def claim(connection: Connection, worker: str, key: Key) -> tuple[bytes, int] | None:
-    """Take an attempt: its task, and how often it was delivered with this time; None if it is gone.
+def claim(connection: Connection, worker: str, key: Key) -> tuple[bytes, int, float] | None:
+    """Take an attempt: its task, how often it was delivered with this time, and what time it is.
+
+    None if it is gone.
 
     The delivery counts even if the worker dies the moment after. Asked again by the worker that has
     it, it is the same claim: its commit may have come through unseen when the database was lost.
     """
     row = connection.execute(
         "UPDATE orders SET deliveries = deliveries + 1 WHERE run = ? AND stage = ? AND attempt = ?"
-        " AND token = ? AND status = 'open' RETURNING task, deliveries",
+        " AND token = ? AND status = 'open' RETURNING task, deliveries, fleet_now()",
         (key.run, key.stage, key.attempt, key.token),
     ).fetchone()
     if row is None:
@@ -154,7 +156,7 @@ def claim(connection: Connection, worker: str, key: Key) -> tuple[bytes, int] | 
         " ON CONFLICT (run, stage, attempt) DO NOTHING",
         (key.run, key.stage, key.attempt, key.token, worker),
     ).rowcount
-    return (row[0], row[1]) if taken or holds(connection, worker, key) else None
+    return (row[0], row[1], row[2]) if taken or holds(connection, worker, key) else None
 
 
 def holds(connection: Connection, worker: str, key: Key) -> bool:

@@ -191,6 +191,14 @@ def close_orders(
     )
 
 
+def put_task(connection: Connection, run: str, stage: str, attempt: int, task: bytes) -> None:
+    """Another task for an order that is open."""
+    connection.execute(
+        "UPDATE orders SET task = ? WHERE run = ? AND stage = ? AND attempt = ? AND status = 'open'",
+        (task, run, stage, attempt),
+    )
+
+
 def deliver(connection: Connection) -> list[OrderRow]:
     """Count the delivery of every order that was never handed out, and return those orders."""
     rows = connection.execute(

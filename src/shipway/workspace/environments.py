@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from shipway.errors import CommandError, ResourceError
+from shipway.errors import CommandError, DependencyError, ResourceError, ShipwayError
+from shipway.resilience.ports import guard
 from shipway.workspace import dated, interpreters, pipsettings, requirements
 from shipway.workspace.fence import Command, Fence, Finished, Limits
 from shipway.workspace.requirements import Requirements
@@ -73,6 +74,7 @@ class Environments:
         self._downloads = cache / "pip"
         self._fence = fence
         self._python = python
+        self._packages = guard("packages")
         self._facts: str | None = None
         self._version = (0, 0)
         self._has_pip = False
@@ -276,21 +278,24 @@ class Environments:
         cached: bool = False,
         limits: Limits = _LIMITS,
     ) -> None:
-        done = self._fence.run(
-            Command(
-                tuple(argv),
-                environment.path,
-                writable=(environment.path, self._downloads) if cached else (environment.path,),
-                readable=tuple(pipsettings.readable(variables, configuration)),
-                env=variables,
-                network=True,
-                limits=limits,
-            ),
-            cancel=cancel,
-            on_line=lambda line: _progress(line, tell),
+        command = Command(
+            tuple(argv),
+            environment.path,
+            writable=(environment.path, self._downloads) if cached else (environment.path,),
+            readable=tuple(pipsettings.readable(variables, configuration)),
+            env=variables,
+            network=True,
+            limits=limits,
         )
-        if not done.ok:
-            raise _failure(done)
+
+        def install() -> None:
+            done = self._fence.run(
+                command, cancel=cancel, on_line=lambda line: _progress(line, tell)
+            )
+            if not done.ok:
+                raise _failure(done)
+
+        self._packages.call_blocking(install, repeatable=True)
 
     def _drop_unused(self) -> None:
         """Remove environments that nobody asked for in a month."""
@@ -342,7 +347,16 @@ def _progress(line: str, tell: Say) -> None:
         tell("installing packages")
 
 
-def _failure(done: Finished) -> CommandError | ResourceError:
+#: How pip and uv say that nobody answered, or not now.
+_NOBODY = re.compile(
+    r"NewConnectionError|ConnectTimeoutError|ReadTimeoutError|ProtocolError|ProxyError"
+    r"|Read timed out|Connection (?:refused|reset|aborted)|error sending request"
+    r"|Max retries exceeded|HTTP error (?:429|5\d\d)|\b(?:429|5\d\d) (?:Server|Client) Error|dns error",
+    re.IGNORECASE,
+)
+
+
+def _failure(done: Finished) -> ShipwayError:
     tail = done.tail()
     if "No space left on device" in tail:
         return ResourceError("the disk is full while an environment is built", hint="make room")
@@ -354,6 +368,12 @@ def _failure(done: Finished) -> CommandError | ResourceError:
     reason = f"the command {done.why()}"
     if said:
         reason = said[-1].removeprefix("ERROR:").removeprefix("error:").removeprefix("╰─▶").strip()
+    if not done.cancelled and _NOBODY.search(tail):
+        return DependencyError(
+            "the Python environment cannot be built: packages cannot be fetched now",
+            hint="see that pip reaches its index from here: pip download --no-deps pip",
+            details={"log_tail": tail},
+        )
     return CommandError(
         f"the Python environment cannot be built: {reason}",
         hint="see that pip can install these requirements here: pip install -r FILE",

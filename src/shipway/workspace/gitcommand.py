@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from shipway.errors import CommandError, ResourceError
+from shipway.resilience import deadline
 
 NAME, EMAIL = "Shipway", "shipway@localhost"
 _TIMEOUT_S = 900.0
@@ -93,6 +94,8 @@ def git(
     Files are made readable for everybody whatever our own umask is: commands in the fence run as
     another user, and the directory above the hub keeps others out.
     """
+    deadline.check("git")
+    seconds = deadline.most(_TIMEOUT_S)
     where = [] if git_dir is None else [f"--git-dir={git_dir}"]
     try:
         done = subprocess.run(
@@ -104,13 +107,15 @@ def git(
             env=environment(persons=persons, when=when) | (extra or {}),
             umask=0o022,
             start_new_session=True,
-            timeout=_TIMEOUT_S,
+            timeout=seconds,
         )
     except FileNotFoundError:
         raise CommandError(
             "git was not found, or the directory is gone", hint="install git 2.38 or newer"
         ) from None
     except subprocess.TimeoutExpired:
+        if seconds < _TIMEOUT_S:
+            raise deadline.over(f"git {arguments[0]}") from None
         raise CommandError(f"git {arguments[0]} did not end within {_TIMEOUT_S:.0f} s") from None
     if done.returncode not in expect:
         raise _failure(str(arguments[0]), done)

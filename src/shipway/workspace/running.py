@@ -16,6 +16,7 @@ from typing import Any, Self
 
 from shipway.contracts.evidence import FenceReport
 from shipway.errors import FenceError
+from shipway.resilience import deadline
 from shipway.workspace.command import Command, Finished
 from shipway.workspace.output import Kept, Lines
 
@@ -47,6 +48,8 @@ class Running:
         self._report = report
         self._started = (datetime.now(UTC), time.monotonic())
         self._ended = self._started
+        #: Its own limit, or what is left to whoever it works for.
+        self._until = self._started[1] + deadline.most(command.limits.seconds)
         limit = command.limits.output_mb << 20
         self._output, self._stdout = Kept(limit), Kept(limit)
         self._lines = Lines(on_line) if on_line else None
@@ -88,11 +91,10 @@ class Running:
 
     def wait(self, cancel: threading.Event | None = None) -> Finished:
         """Wait until it ends, its time is up, or ``cancel`` is set."""
-        deadline = self._started[1] + self.command.limits.seconds
-        while not self._done.wait(max(0.0, min(_TICK_S, deadline - time.monotonic()))):
+        while not self._done.wait(max(0.0, min(_TICK_S, self._until - time.monotonic()))):
             if cancel is not None and cancel.is_set():
                 self._killed_for = "cancelled"
-            elif time.monotonic() >= deadline:
+            elif time.monotonic() >= self._until:
                 self._killed_for = "timed_out"
             else:
                 continue

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import errno
 import inspect
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from datetime import datetime
+from functools import cache, partial
 from typing import Any, Literal
 
 import structlog
@@ -34,6 +36,7 @@ from shipway.errors import (
     ResourceError,
     ShipwayError,
 )
+from shipway.resilience import deadline
 from shipway.store.ledger import OrderRow
 from shipway.telemetry.logs import bound
 
@@ -68,7 +71,9 @@ class LocalDispatch:
         contracts: Mapping[str, Contract] = CONTRACTS,
         *,
         distrust: Callable[[str, CorruptRunError], None],
+        now: Callable[[], float] = time.time,
     ) -> None:
+        self._now = now
         self._distrust = distrust
         self._contracts = contracts
         self._registry = registry
@@ -154,12 +159,16 @@ class LocalDispatch:
             self._distrust(order.run, CorruptRunError(why))
             return
         lanes = self._room.lanes(task)
+        waited = 0.0
         if not self._room.admits(task, lanes):
+            asked = time.monotonic()
             await self._let_in(order, task, lanes)
+            waited = time.monotonic() - asked
         try:
             began, attempt.since = time.time(), time.monotonic()
             self._announcer.watch()
-            given = await self._outcome(task, attempt.stop, began)
+            with deadline.within(self._left(task, waited), attempt.since):
+                given = await self._outcome(task, attempt.stop, began)
         finally:
             self._room.leave(task, lanes)
         took = time.time() - began
@@ -167,6 +176,16 @@ class LocalDispatch:
             self._note(task, given, took)
         wrong = None if given.error is None else encode(given.error)
         self._tell(order.run, given, wrong)
+
+    def _left(self, task: Task, waited: float) -> float | None:
+        """What its envelope leaves to an attempt, less the way home; time in line is no time at work.
+
+        An envelope whose time was up before it came says nothing: the engine's own timer decides.
+        """
+        if task.deadline is None:
+            return None
+        left = datetime.fromisoformat(task.deadline).timestamp() - self._now() + waited
+        return left - deadline.HOP if left > deadline.HOP else None
 
     async def _let_in(self, order: OrderRow, task: Task, lanes: tuple[Lane, ...]) -> None:
         """Wait for room; a wait that a person would notice is recorded with its reason."""
@@ -236,7 +255,9 @@ class LocalDispatch:
     async def _in_thread(self, agent: Agent, request: BaseModel, desk: Desk, stop: Stop) -> Any:
         """Run a blocking agent; when the attempt is cancelled its thread is awaited all the same."""
         loop = asyncio.get_running_loop()
-        working = loop.run_in_executor(self._pool, self._desks.sit, agent, request, desk)
+        context = contextvars.copy_context()  # with the deadline, and whose attempt it is
+        sit = partial(context.run, self._desks.sit, agent, request, desk)
+        working = loop.run_in_executor(self._pool, sit)
         try:
             return await asyncio.shield(working)
         except asyncio.CancelledError:

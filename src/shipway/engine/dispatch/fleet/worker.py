@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import Counter
 from collections.abc import Awaitable, Mapping
 from concurrent.futures import Future
@@ -96,7 +97,10 @@ class Worker:
             self._gate,
             contracts,
             distrust=self._distrust,
+            now=lambda: time.time() + self._ahead,
         )
+        #: Seconds that the database's clock, by which a fleet goes, is ahead of ours.
+        self._ahead = 0.0
         self._held: dict[Key, _Held] = {}
         self._busy: Counter[str] = Counter()
         self._room: dict[str, asyncio.Event] = {}
@@ -227,7 +231,8 @@ class Worker:
         )
         if claimed is None or key in self._held:
             return  # somebody else has it, or nobody wants it any more
-        task, deliveries = claimed
+        task, deliveries, now = claimed
+        self._ahead = now - time.time()
         try:
             capability = Task.model_validate_json(task).capability
         except ValueError:
