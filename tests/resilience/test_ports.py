@@ -42,8 +42,8 @@ BARE = {
     "engine/dispatch/fleet/queue.py": "the queue's library keeps its own pool to the database and its own"
     " pauses between tries; what it loses is reconciled from the orders",
     "engine/dispatch/fleet/listening.py": "the same: it listens, and connects again by itself",
-    "agents/implement.py": "the command is the user's own, and so is whether it may use the network; it runs in"
-    " the fence for the time that the stage has left, and the stage has its retries",
+    "agents/implement.py": "the command is the user's own, and so is whether it may use the network;"
+    " it runs in the fence for the time that the stage has left, and the stage has its retries",
     "gates/comparison.py": "the same for the base policy's own `prepare`",
     "gates/flows/client.py": "it judges a candidate inside the fence: an answer that fails must not be"
     " asked for again",
@@ -124,7 +124,7 @@ PROGRAMS = {
     "gates/testers.py": "asks Pythons on this machine for their version, with a time limit",
     "release/launch.py": "the candidate's own service: it is watched by its health, and started again",
     "release/releases.py": "our own supervisor",
-    "workspace/environments.py": "asks our Python about itself; what installs runs in the fence, behind a guard",
+    "workspace/environments.py": "asks our Python about itself; what installs is behind a guard",
     "workspace/fence.py": "commands in the fence: those that have the network are among the ways out above",
     "workspace/gitcommand.py": "git may use no protocol but files (see test_git_reaches_no_network): its time"
     " is that of whoever asked for it",
