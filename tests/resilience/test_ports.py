@@ -45,6 +45,7 @@ BARE = {
     "agents/implement.py": "the command is the user's own, and so is whether it may use the network;"
     " it runs in the fence for the time that the stage has left, and the stage has its retries",
     "gates/comparison.py": "the same for the base policy's own `prepare`",
+    "workspace/fence.py": "it only says in its report whether the network was closed",
     "gates/flows/client.py": "it judges a candidate inside the fence: an answer that fails must not be"
     " asked for again",
 }
@@ -121,21 +122,33 @@ def test_a_bare_way_out_is_seen():
 PROGRAMS = {
     "agents/scaffold.py": "our own renderer, over files, with a time limit",
     "engine/host.py": "our own engine",
-    "gates/testers.py": "asks Pythons on this machine for their version, with a time limit",
-    "release/launch.py": "the candidate's own service: it is watched by its health, and started again",
+    "gates/importing.py": "a Python in the fence, with a time limit",
+    "health/ground.py": "asks programs of this machine for their version, with a time limit",
     "release/releases.py": "our own supervisor",
+    "release/running.py": "the candidate's own service: watched by its health, and started again",
+    "server/serving.py": "asks git which revision this checkout is",
     "workspace/environments.py": "asks our Python about itself; what installs is behind a guard",
-    "workspace/fence.py": "commands in the fence: those that have the network are among the ways out above",
-    "workspace/gitcommand.py": "git may use no protocol but files (see test_git_reaches_no_network): its time"
-    " is that of whoever asked for it",
-    "workspace/inside/main.py": "the inside of the fence",
+    "workspace/fence.py": "commands in the fence: those with the network are among the ways out above",
+    "workspace/gitcommand.py": "git may use no protocol but files (see test_git_reaches_no_network)",
     "workspace/interpreters.py": "asks Pythons on this machine for their version, with a time limit",
-    "workspace/running.py": "the same as the fence",
+}
+#: Calls of ``subprocess`` and ``asyncio`` that start a program.
+STARTS = {
+    ("subprocess", "run"),
+    ("subprocess", "Popen"),
+    ("asyncio", "create_subprocess_exec"),
+    ("asyncio", "create_subprocess_shell"),
 }
 
 
 def starts_programs(text):
-    return any(way == "subprocess" for way in ways_out(text))
+    return any(
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Name)
+        and (node.func.value.id, node.func.attr) in STARTS
+        for node in ast.walk(ast.parse(text))
+    )
 
 
 def test_every_program_that_is_started_is_known_not_to_reach_out():
