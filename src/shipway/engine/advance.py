@@ -19,6 +19,7 @@ from shipway.domain.run import decide
 from shipway.domain.run import events as e
 from shipway.domain.run.decide import Decision
 from shipway.domain.run.state import RunState
+from shipway.domain.states import RunStatus
 from shipway.engine.admission import Admission, Door
 from shipway.engine.begin import begin
 from shipway.engine.codec import encode
@@ -37,6 +38,7 @@ BATCH = 256
 _CACHED_RUNS = 1024
 _TRY_AGAIN_AFTER = 1.0
 _TRY_AGAIN_SOON = 0.05
+_MOVING = (RunStatus.RUNNING, RunStatus.QUEUED)
 
 
 #: Takes an input for this transaction alone; False when another one has it or had it.
@@ -350,7 +352,7 @@ class Writer:
         return Committed(asked.run, None, ())
 
     def _remember(self, run: str, state: RunState, trace: str) -> None:
-        if state.status.is_final:
+        if state.status not in _MOVING:  # one that rests for days is read again when it goes on
             self._states.pop(run, None)
             return
         self._states[run] = (state, trace)

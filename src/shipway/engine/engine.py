@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import math
 import os
 import socket
 import threading
@@ -138,7 +139,9 @@ class Engine:
         if self._fleet is None and not self._own():
             return False
         self._loop = asyncio.new_event_loop()
-        self._timers = Timers(self._loop, self._now, lambda run: self.writer.tell(run, e.Tick()))
+        self._timers = Timers(
+            self._loop, self._now, lambda run: self.writer.tell(run, e.Tick()), self._look_ahead
+        )
         self._thread.start()
         self._ready.result()
         self.flags.start()
@@ -305,8 +308,17 @@ class Engine:
         return total
 
     def _read_timers(self) -> None:
-        for run, due in self.writer.run(ledger.timers):
+        until = self._timers.horizon()
+        near, after = self.writer.run(lambda connection: ledger.timers(connection, until))
+        for run, due in near:
             self._timers.set(run, due)
+        self._timers.later(after)
+
+    def _look_ahead(self) -> None:
+        try:
+            self._read_timers()
+        except ShipwayError as error:
+            self._log.warning("timers not read", code=error.code)
 
     def _mind_the_clock(self) -> None:
         """What is to be tried again must not wait for as long as the clock was set back."""
@@ -314,7 +326,8 @@ class Engine:
         if newest is None or newest < self._now() + _CLOCK_MAY_DIFFER:
             return
         self._log.warning("the clock was set back", seconds=round(newest - self._now()))
-        for run, _due in self.writer.run(ledger.timers):
+        every, _ = self.writer.run(lambda connection: ledger.timers(connection, math.inf))
+        for run, _due in every:
             self.writer.tell(run, e.Tick())
 
     def _rung(self) -> None:

@@ -241,15 +241,20 @@ def newest(connection: Connection) -> float | None:
     return None if row is None else float(row[0])
 
 
-def timers(connection: Connection) -> list[tuple[str, float]]:
-    """When the next timer of each run fires."""
-    return [
-        (row[0], row[1])
-        for row in connection.execute(
-            "SELECT id, due FROM runs WHERE due IS NOT NULL"
-            " AND status IN ('queued', 'running', 'waiting', 'paused')"
-        )
-    ]
+def timers(connection: Connection, until: float) -> tuple[list[tuple[str, float]], float | None]:
+    """When the next timer of each run fires, of those that do until then; and the first one after."""
+    near = connection.execute(
+        "SELECT id, due FROM runs WHERE due <= ?"
+        " AND status IN ('queued', 'running', 'waiting', 'paused')",
+        (until,),
+    )
+    found = [(row[0], row[1]) for row in near]
+    after = connection.execute(
+        "SELECT min(due) FROM runs WHERE due > ?"
+        " AND status IN ('queued', 'running', 'waiting', 'paused')",
+        (until,),
+    )
+    return found, after.fetchone()[0]
 
 
 def moving(connection: Connection) -> list[str]:
