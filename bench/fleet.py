@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -62,22 +63,45 @@ def connections(process: subprocess.Popen[bytes], port: int) -> int:
     return sum(bool(one.raddr) and one.raddr.port == port for one in found)
 
 
-def take_over(crew: Crew) -> float:
-    """Seconds from the kill of a worker until another begins what it had in hand."""
+def in_hand(crew: Crew) -> tuple[subprocess.Popen[bytes], str]:
+    """A worker that is at a run's only stage, which the others there would take as well."""
     for view in crew.roll.workers():
         if view.kind == "worker":
             crew.roll.drain(view.id, draining=True)
-    dying = crew.worker(pause=60)
-    crew.ready(dying)
+    busy = crew.worker(pause=60)
+    crew.ready(busy)
     run = crew.submit(ONE)
     crew.eventually(lambda: bool(crew.ledger.of("begin", run)))
     for view in crew.roll.workers():
-        if view.kind == "worker" and view.pid != dying.pid:
+        if view.kind == "worker" and view.pid != busy.pid:
             crew.roll.drain(view.id, draining=False)
+    return busy, run
+
+
+def again(crew: Crew, run: str) -> float:
+    """When the run's stage is begun by the next worker."""
+    crew.eventually(lambda: len(crew.ledger.of("begin", run)) == 2, within=60)
+    return float(crew.ledger.of("begin", run)[1]["at"])
+
+
+def take_over(crew: Crew) -> float:
+    """Seconds from the kill of a worker until another begins what it had in hand."""
+    dying, run = in_hand(crew)
     dying.kill()
     killed = time.monotonic()
-    crew.eventually(lambda: len(crew.ledger.of("begin", run)) == 2, within=60)
-    return float(crew.ledger.of("begin", run)[1]["at"]) - killed
+    return again(crew, run) - killed
+
+
+def hand_back(crew: Crew) -> float:
+    """Seconds from the end of a worker's grace until another begins what it could not finish."""
+    leaving, run = in_hand(crew)
+    leaving.send_signal(signal.SIGTERM)
+    crew.eventually(
+        lambda: any(one.pid == leaving.pid and one.draining for one in crew.roll.workers())
+    )
+    leaving.send_signal(signal.SIGTERM)
+    asked = time.monotonic()
+    return again(crew, run) - asked
 
 
 def main() -> None:
@@ -101,6 +125,7 @@ def main() -> None:
             ]
             middle, late = dispatch(crew, 200)
             replaced = take_over(crew)
+            handed = sorted(hand_back(crew) for _ in range(3))
         share = idle(home, url, 15.0)
         shared = idle(home, url, 15.0, SHIPWAY_REDIS_URL=cache.url)
     print(f"commit to begin elsewhere  p50 {middle * 1000:.1f} ms  p99 {late * 1000:.1f} ms")
@@ -108,6 +133,7 @@ def main() -> None:
     print(f"the same with Redis  {shared * 100:.2f} % of a core")
     print(f"connections to PostgreSQL + Redis  {', '.join(held)}")
     print(f"take-over after kill -9  {replaced:.1f} s with a lease of {LEASE:g} s")
+    print(f"hand-back when the grace is over  {handed[1]:.2f} s  (promised: within 2)")
 
 
 if __name__ == "__main__":
