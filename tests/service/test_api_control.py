@@ -56,6 +56,13 @@ def test_a_release_is_rolled_back_and_everything_is_stopped_only_when_that_is_sa
     old, new = kept.deploy(candidate("one")), kept.deploy(candidate("two"))
     try:
         assert [one["status"] for one in http.get("/api/v1/releases").json()] == ["live", "standby"]
+        for asked, found in (
+            ({"state": ["standby", "failed"]}, [old.id]),
+            ({"service": "demo", "run": new.run, "state": "live"}, [new.id]),
+            ({"service": "another"}, []),
+        ):
+            assert [one["id"] for one in http.get("/api/v1/releases", params=asked).json()] == found
+        assert http.get("/api/v1/releases?state=lively").status_code == 422
         assert http.post("/api/v1/releases/demo/rollback").json()["id"] == old.id
         assert http.get(f"/api/v1/releases/{new.id}").json()["status"] == "rolled_back"
         for body in ({}, {"everything": False}):

@@ -134,16 +134,19 @@ def edit(
     response: Response,
     if_match: Match = None,
 ) -> Flag:
+    """Sent again because the answer was lost, it is answered with what it came to."""
     board = here.system.board
     version = _version(if_match)
-    if version != board.get(key).version:
+    found = board.get(key)
+    if version == found.version:
+        try:
+            found = board.change(key, given.edit(), caller, given.why, version)
+        except ConflictError:
+            raise refusal(412) from None
+    elif not board.was_made(key, given.edit(), caller, given.why, version):
         raise refusal(412)
-    try:
-        changed = board.change(key, given.edit(), caller, given.why, version)
-    except ConflictError:
-        raise refusal(412) from None
-    response.headers["etag"] = f'"{changed.version}"'
-    return changed
+    response.headers["etag"] = f'"{found.version}"'
+    return found
 
 
 def _version(match: str | None) -> int:

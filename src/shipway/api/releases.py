@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import orjson
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 from fastapi import Path as InPath
 
+from shipway.api import wire
 from shipway.api.backend import Here
 from shipway.api.routing import Route, problems
 from shipway.api.runs import file_response
@@ -36,8 +37,16 @@ def _view(release: Release) -> ReleaseView:
 
 
 @router.get("", operation_id="listReleases", summary="Releases, newest first", responses=problems())
-def list_(here: Here) -> list[ReleaseView]:
-    return [_view(one) for one in here.system.releases.list()]
+def list_(asked: Annotated[wire.ReleaseQuestion, Query()], here: Here) -> list[ReleaseView]:
+    return [_view(one) for one in here.system.releases.list() if _meant(one, asked)]
+
+
+def _meant(release: Release, asked: wire.ReleaseQuestion) -> bool:
+    return (
+        asked.service in {None, release.service}
+        and asked.run in {None, release.run}
+        and (not asked.state or release.status.value in asked.state)
+    )
 
 
 @router.get(

@@ -187,6 +187,18 @@ class LetterQuestion(Question):
     limit: Annotated[int, Field(ge=1, le=500), IN_DIGITS] = 100
 
 
+class ReleaseQuestion(Question):
+    """Which releases."""
+
+    service: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")] | None = None
+    run: Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$")] | None = (
+        None
+    )
+    state: list[Literal["starting", "live", "standby", "failed", "stopped", "rolled_back"]] = Field(
+        default_factory=list, max_length=6
+    )
+
+
 class Choice(Model):
     """A decision. With ``subject`` it counts only if what is decided is still that."""
 

@@ -64,6 +64,17 @@ class Switchboard:
             before = before.model_copy(update={"version": version})
         return self.keeping.put(_edited(before, edit), by, why)
 
+    def was_made(self, key: str, edit: Edit, by: str, why: str, version: int) -> bool:
+        """Whether this very change, made for that version, is the last one that was made."""
+        now = self.get(key)
+        last = next((one for one in self.history(key) if one.flag.version == now.version), None)
+        return (
+            last is not None
+            and now.version == version + 1
+            and (last.by, last.why) == (by, why)
+            and _edited(now, edit) == now
+        )
+
     def create(self, key: str, edit: Edit, by: str, why: str) -> Flag:
         """A new flag, off for everybody unless the edit says otherwise."""
         if key in self.all():
