@@ -189,19 +189,23 @@ class Writer:
 
     def _put(self, asked: _Asked) -> None:
         self._inbox.append(asked)
-        if threading.get_ident() == self._thread:
-            self._flush_soon()
-        else:
-            self._loop.call_soon_threadsafe(self._flush_soon)
+        self._flush_soon()
 
     def _flush_soon(self) -> None:
-        """Gather what arrives in this turn of the loop into one commit."""
-        if not self._flushing:
-            self._flushing = True
+        """Gather what arrives in this turn of the loop into one commit.
+
+        A flush that is coming takes what other threads put in before it; they need not ring again.
+        """
+        if self._flushing:
+            return
+        self._flushing = True
+        if threading.get_ident() == self._thread:
             self._loop.call_soon(self._flush)
+        else:
+            self._loop.call_soon_threadsafe(self._flush)
 
     def _flush(self) -> None:
-        self._flushing = False
+        self._flushing = False  # before the inbox is read: who comes later rings again
         if self._doubt is not None and not self._settle_doubt(*self._doubt):
             return
         batch = [self._inbox.popleft() for _ in range(min(len(self._inbox), BATCH))]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from shipway.domain.pipeline import InputRef, Stage, digest
 from shipway.domain.run import events as e
@@ -34,8 +33,7 @@ _STANDS = frozenset(
 _CLIPPED = 80
 
 
-@dataclass(frozen=True, slots=True)
-class Filling:
+class Filling(NamedTuple):
     """An agent of a slot by its name, with the source of change it is given if there are several."""
 
     agent: str
@@ -69,8 +67,10 @@ _CHANGE = InputRef("run", ("change",))
 
 def filling(state: RunState, stage: Stage) -> Filling:
     """Who does the stage now; when that is a person, the agent who failed last."""
-    agents = line(stage, state.submission)
     filled = state.filled.get(stage.id)
+    if filled is None and not state.submission.get("fallbacks"):
+        return Filling(stage.agent)  # nearly always; the line need not be made for it
+    agents = line(stage, state.submission)
     return agents[0 if filled is None else min(filled.at, len(agents) - 1)]
 
 
