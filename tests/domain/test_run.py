@@ -214,6 +214,18 @@ def test_an_unanswered_question_without_default_fails_its_stage() -> None:
     assert "nobody answered" in (expired.reason or "")
 
 
+def test_an_attempt_that_asks_is_over_though_nobody_could_do_the_one_before() -> None:
+    state = begin(stage("a")).state
+    state = decide(state, e.Unserved("a", 1, 1, "no worker", 60.0), NOW).state
+    state = decide(state, e.Interrupted("a", 1, 1, "drained", suspect=False), NOW).state
+    ask = AskState("q", "clarification", "?", (), None, NOW + 5)
+    state = decide(state, e.Completed("a", 2, 2, "asks", asks=(ask,)), NOW).state
+    assert not state.stages["a"].in_hand
+    again = decide(state, e.Completed("a", 2, 2, "succeeded", result={}), NOW)
+    assert isinstance(again.events[0], e.InputIgnored)
+    assert again.state.status is RunStatus.WAITING
+
+
 def test_an_answer_that_is_no_option_is_refused_with_the_options() -> None:
     state = begin(stage("a", asks=(AskRule("go", "go?", None, ()),))).state
     refused = decide(state, e.Answer("go", "perhaps", "ada"), NOW)

@@ -204,6 +204,11 @@ class Writer:
         else:
             self._loop.call_soon_threadsafe(self._flush)
 
+    def flush(self) -> None:
+        """Commit what has arrived without waiting for the next turn of the loop; on the loop."""
+        if self._inbox and self._lost is None:
+            self._flush()
+
     def _flush(self) -> None:
         self._flushing = False  # before the inbox is read: who comes later rings again
         if self._doubt is not None and not self._settle_doubt(*self._doubt):
@@ -238,10 +243,18 @@ class Writer:
             self._done(batch, results)
 
     def _page(self) -> Page:
-        return Page(self._contracts, self._now(), handing_out=self.handing_out, place=self._place)
+        return Page(
+            self._contracts,
+            self._now(),
+            handing_out=self.handing_out,
+            place=self._place,
+            shared=self._connection.shared,
+        )
 
     def _hold(self, batch: list[_Asked]) -> None:
         """Hold the runs until the commit, and forget the states that others have changed."""
+        if not self._connection.shared:
+            return
         runs = {asked.run for asked in batch if not isinstance(asked.given, Ready)}
         stored = self._connection.lock_runs(runs) if runs else None
         for run, seq in (stored or {}).items():

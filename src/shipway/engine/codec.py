@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
 
 from shipway.domain.pipeline import Pipeline
 from shipway.domain.run import events as e
+from shipway.domain.run.evolve import apply
 from shipway.domain.run.state import RunState, ask_from_json, from_json
 from shipway.domain.states import RunStatus
 from shipway.engine.pipelines.codec import from_json as pipeline_from_json
 from shipway.engine.pipelines.codec import to_json as pipeline_to_json
 from shipway.errors import CorruptRunError
 from shipway.store.ledger import RunRow
+from shipway.store.runs import EventRow
 
 EVENTS: dict[str, type] = {kind.__name__: kind for kind in e.Event.__args__}
 
@@ -115,16 +117,31 @@ def _keep(known: dict[str, Any], digest: str, value: Any) -> None:
     known[digest] = value
 
 
-def state_of(row: RunRow, results: Iterable[bytes]) -> RunState:
-    """The state of a stored run, and the events with results of its stages, the oldest first.
+def state_of(row: RunRow, history: Sequence[EventRow]) -> RunState:
+    """The state of a stored run: what its row says, with results from its events, and what came since.
 
     Raises CorruptRunError.
     """
     pipeline = pipeline_of(row.pipeline, row.definition)
     try:
         submission: Mapping[str, Any] = orjson.loads(row.submission)
-        events = map(orjson.loads, results)
-        found = {event["stage"]: event["result"] for event in events}
-        return from_json(row.id, pipeline, submission, orjson.loads(row.state), found)
+        stored = orjson.loads(row.state)
+        results = _results(one for one in history if one.seq <= stored["seq"])
+        state = from_json(row.id, pipeline, submission, stored, results)
+        for one in history:
+            if one.seq > state.seq + 1:
+                raise ValueError("an event is missing")
+            if one.seq > state.seq:
+                apply(state, decode_event(one.type, one.data), one.at)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CorruptRunError(f"the stored state of run {row.number} cannot be read") from error
+    return state
+
+
+_WITH_RESULTS = frozenset({"StagePassed", "AttemptFailed", "SlotFilled"})
+
+
+def _results(history: Iterable[EventRow]) -> dict[str, Any]:
+    """What each stage came to last; the row has everything but that."""
+    events = (orjson.loads(one.data) for one in history if one.type in _WITH_RESULTS)
+    return {event["stage"]: event["result"] for event in events}

@@ -98,6 +98,7 @@ class Engine:
                 Room(limits, self._at_once, time.monotonic),
                 contracts,
                 distrust=self.writer.distrust,
+                told=self.writer.flush,
             )
             if fleet is None
             else fleet.dispatch

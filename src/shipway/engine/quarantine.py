@@ -35,7 +35,7 @@ def trusted(connection: Connection, run: str) -> tuple[RunState, str]:
     if row.status == RunStatus.QUARANTINED:
         raise CorruptRunError("the run is quarantined", hint=f"see: shipway run view {row.number}")
     rows = runs.events(connection, run)
-    state = state_of(row, [one.data for one in rows if one.type in _WITH_RESULTS])
+    state = state_of(row, rows)
     if len(_history(rows)) != state.seq:
         raise CorruptRunError(
             f"the history of run {row.number} has {len(rows)} events where {state.seq} happened"
@@ -107,9 +107,6 @@ def _quarantined(connection: Connection, run: str) -> RunRow:
             hint=f"see what it is about: shipway run view {row.number}",
         )
     return row
-
-
-_WITH_RESULTS = frozenset({"StagePassed", "AttemptFailed", "SlotFilled"})
 
 
 def _history(rows: Sequence[EventRow]) -> list[tuple[float, e.Event]]:

@@ -22,7 +22,7 @@ from shipway.engine.places import Places
 from shipway.errors import CorruptRunError, NotFoundError
 from shipway.store import listing, runs
 from shipway.store.database import Connection, Database
-from shipway.store.ledger import RunRow, results
+from shipway.store.ledger import RunRow
 from shipway.store.listing import Filter, Sort
 
 _ATTEMPT_LOG = re.compile(r"^(?P<stage>.+)-(?P<attempt>\d+)\.log$")
@@ -145,7 +145,7 @@ def _detail(connection: Connection, run: str) -> RunDetail:
     row = runs.get(connection, run)
     history = runs.events(connection, run)
     try:
-        state = state_of(row, results(connection, run))
+        state = state_of(row, history)
         return detail(row, state, history, runs.progress(connection, run))
     except CorruptRunError as error:
         return quarantined(row, error, history)
@@ -157,7 +157,7 @@ def _detail(connection: Connection, run: str) -> RunDetail:
 
 def _summary(connection: Connection, row: RunRow) -> RunSummary:
     try:
-        return summary(row, state_of(row, results(connection, row.id)))
+        return summary(row, state_of(row, runs.events(connection, row.id)))
     except CorruptRunError as error:
         return quarantined(row, error, ()).summary
 

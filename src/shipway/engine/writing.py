@@ -34,8 +34,10 @@ class Page:
         *,
         handing_out: bool,
         place: Place | None = None,
+        shared: bool = True,
     ) -> None:
         self.now = now
+        self._shared = shared
         self._place = place
         self._contracts = contracts
         self._deliveries = int(handing_out)
@@ -97,7 +99,8 @@ class Page:
             done = stage == finished
             status = "done" if done else "cancelled"
             self._closed.append((status, outcome if done else None, before.id, stage, attempt))
-        self._latest[before.id] = decision
+        if self._shared or before.id in self._latest or not _is_plain(before, decision):
+            self._latest[before.id] = decision
         if state.status is not before.status or state.ended_at != before.ended_at:
             self._turned.add(before.id)
         first = decision.events[0] if decision.events else None
@@ -226,3 +229,20 @@ class Page:
             task["suspicions"] = order.suspicions
         given = encode(task)
         return OrderRow(run, order.stage, order.attempt, order.token, self._deliveries, given)
+
+
+#: What nearly every step consists of.
+_PLAIN = frozenset({e.StageQueued, e.StageStarted, e.StagePassed})
+
+
+def _is_plain(before: RunState, decision: Decision) -> bool:
+    """Whether the row of the run may stay behind its events, which say all that there is to say.
+
+    What others find runs by, such as its status, is as it was, and no timer is due earlier than
+    the row has it.
+    """
+    state = decision.state
+    if state.status is not before.status or not _PLAIN.issuperset(map(type, decision.events)):
+        return False
+    due, known = decision.due, before.due()
+    return due is not None and known is not None and due >= known

@@ -8,15 +8,16 @@ from shipway.store.database import Connection, Database
 _QUESTIONS = (
     (
         (
-            "SELECT r.number FROM runs r WHERE r.seq <> coalesce("
-            "(SELECT max(e.seq) FROM events e WHERE e.run = r.id), 0) LIMIT 5"
+            "SELECT number FROM (SELECT r.number, r.status, r.seq, coalesce("
+            "(SELECT max(e.seq) FROM events e WHERE e.run = r.id), 0) AS last FROM runs r) AS one"
+            " WHERE seq > last OR (status <> 'running' AND seq < last) LIMIT 5"
         ),
         "runs whose last event is not the one that their state stands at",
     ),
     (
         (
-            "SELECT r.number FROM runs r WHERE (SELECT count(*) FROM events e WHERE e.run = r.id)"
-            " <> r.seq LIMIT 5"
+            "SELECT r.number FROM runs r WHERE (SELECT count(*) <> max(e.seq) FROM events e"
+            " WHERE e.run = r.id) LIMIT 5"
         ),
         "runs that lack an event",
     ),

@@ -69,6 +69,11 @@ class Connection(Protocol):
     @property
     def bell(self) -> Bell: ...
 
+    @property
+    def shared(self) -> bool:
+        """Whether others may change a run meanwhile, and go by what its row says."""
+        ...
+
     def together(self) -> AbstractContextManager[Any]:
         """Statements whose answers nobody waits for, sent at once where that saves time."""
         ...
@@ -196,8 +201,8 @@ class Database(Protocol):
 @contextlib.contextmanager
 def transaction(connection: Connection) -> Iterator[Connection]:
     """All of it or nothing; raises StoreFault for what the driver says."""
-    with translated(connection):
-        connection.rung.clear()
+    connection.rung.clear()
+    try:
         try:
             connection.begin()
             yield connection
@@ -205,6 +210,10 @@ def transaction(connection: Connection) -> Iterator[Connection]:
             connection.rollback()
             raise
         connection.commit()
+    except Exception as error:  # as ``translated``: one block less in every commit
+        if connection.is_fault(error):
+            raise connection.fault(error) from error
+        raise
     if connection.rung:
         connection.bell.ring(connection.rung)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from shipway.store.database import Connection
+from shipway.store.ledger import open_orders
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +21,7 @@ def waiting(connection: Connection) -> Waiting:
     row = connection.execute(
         "SELECT count(*), min(created_at) FROM runs WHERE status = 'queued'"
     ).fetchone()
-    orders = connection.execute("SELECT count(*) FROM orders WHERE status = 'open'").fetchone()
-    return Waiting(int(row[0]), row[1], int(orders[0]))
+    return Waiting(int(row[0]), row[1], open_orders(connection))
 
 
 def runs_by_status(connection: Connection) -> dict[str, int]:

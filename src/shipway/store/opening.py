@@ -10,7 +10,7 @@ from shipway.store.database import Database
 from shipway.store.sqlite import SqliteDatabase
 
 #: The revision that this code reads and writes; ``migrate`` brings a database there.
-REVISION = "0010"
+REVISION = "0011"
 
 
 def database(path: Path, settings: Settings | None = None) -> Database:

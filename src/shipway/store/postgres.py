@@ -185,6 +185,10 @@ class PostgresConnection:
         if self._raw is not lent:
             self.close()
 
+    @property
+    def shared(self) -> bool:
+        return True
+
     def together(self) -> AbstractContextManager[Any]:
         return self.raw.pipeline()
 

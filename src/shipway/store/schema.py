@@ -73,8 +73,10 @@ events = Table(
 )
 
 # ``deliveries`` is counted before an order is handed out, so that one that kills its worker
-# is noticed. The unique key makes two orders for one attempt impossible.
+# is noticed. The unique key makes two orders for one attempt impossible. An engine that has a
+# file to itself hands an order out as it is written: an index of those would be written for nothing.
 _OPEN = text("status = 'open'")
+_NEVER_HANDED_OUT = text("status = 'open' AND deliveries = 0")
 
 orders = Table(
     "orders",
@@ -89,7 +91,7 @@ orders = Table(
     Column("task", LargeBinary, nullable=False),
     Column("outcome", LargeBinary),
     UniqueConstraint("run", "stage", "attempt", name="orders_of_run"),
-    Index("orders_open", "deliveries", sqlite_where=_OPEN, postgresql_where=_OPEN),
+    Index("orders_open", "deliveries", sqlite_where=_NEVER_HANDED_OUT, postgresql_where=_OPEN),
 )
 
 # Orders that nobody could do; ``state`` is dead, replayed or discarded.

@@ -63,6 +63,10 @@ class SqliteConnection(sqlite3.Connection):
         if took > _NOTICED_WAIT:
             self.watch.waited_for(took)
 
+    @property
+    def shared(self) -> bool:
+        return False
+
     def together(self) -> AbstractContextManager[Any]:
         return nullcontext()
 

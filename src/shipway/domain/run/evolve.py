@@ -250,6 +250,7 @@ def _interrupted(stage: StageState, event: e.AttemptInterrupted, _at: float) -> 
         stage,
         status=StageStatus.READY,
         reason=event.why,
+        error=None if stage.unserved else stage.error,  # the next attempt may find a worker
         due=None,
         interruptions=stage.interruptions + event.suspect,
     )

@@ -13,12 +13,19 @@ Load = TypeVar("Load")
 class Carriers(Generic[Load]):
     """Lives on one event loop. ``carry`` does one load, in the task that it is given.
 
+    ``rest`` is called whenever every load was begun, and is done or waits.
+
     A task does one load after another for as long as none of them waits. One that waits keeps its
     task to itself, so that it can be cancelled alone, and another task goes on with the rest.
     """
 
-    def __init__(self, carry: Callable[[Load, asyncio.Task[Any]], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        carry: Callable[[Load, asyncio.Task[Any]], Awaitable[None]],
+        rest: Callable[[], None],
+    ) -> None:
         self._carry = carry
+        self._rest = rest
         self._line: deque[Load] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._coming = False
@@ -49,6 +56,8 @@ class Carriers(Generic[Load]):
         self._coming = False
         if self._line:
             self._come()
+        else:
+            self._rest()
 
     async def _go(self) -> None:
         me, turn = asyncio.current_task(), self._turn

@@ -59,8 +59,15 @@ class _Attempt:
     announced: bool = False
 
 
+def _nothing() -> None:
+    """Who is told takes it up in its own time."""
+
+
 class LocalDispatch:
-    """Lives on one event loop. ``tell`` brings what happened to the writer, from any thread."""
+    """Lives on one event loop. ``tell`` brings what happened to the writer, from any thread.
+
+    ``told`` is called when all that there is to tell at the moment has been told.
+    """
 
     def __init__(
         self,
@@ -72,6 +79,7 @@ class LocalDispatch:
         *,
         distrust: Callable[[str, CorruptRunError], None],
         now: Callable[[], float] = time.time,
+        told: Callable[[], None] = _nothing,
     ) -> None:
         self._now = now
         self._distrust = distrust
@@ -82,7 +90,7 @@ class LocalDispatch:
         self._room = room
         self._attempts: dict[tuple[str, str, int], _Attempt] = {}
         self._pool = ThreadPoolExecutor(max_workers=64, thread_name_prefix="agent")
-        self._carriers = Carriers(self._carry)
+        self._carriers = Carriers(self._carry, told)
         self._announcer = Announcer(ANNOUNCE_AFTER, self._attempts.values, self._announce)
         self._log = structlog.get_logger("dispatch")
         self.closed = False
