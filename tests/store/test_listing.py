@@ -117,10 +117,8 @@ STATEMENTS = {
     " AND (ended_at, number) < (900.0, 5) ORDER BY ended_at DESC, number DESC LIMIT 50",
     "old runs": "SELECT id FROM runs WHERE ended_at < 2.0 ORDER BY ended_at, number LIMIT 20",
     "open orders": "SELECT run FROM orders WHERE status = 'open' AND deliveries = 0",
-    "handed out": "SELECT run FROM orders WHERE status = 'open' AND deliveries > 0",
+    "handed out": "SELECT run FROM orders WHERE deliveries > 0 AND " + ledger.OPEN,  # noqa: S608
     "events of a run": "SELECT seq, data FROM events WHERE run = 'r' AND seq > 3 ORDER BY seq LIMIT 100",
-    "results of a run": "SELECT data FROM events WHERE run = 'r'"
-    " AND type IN ('StagePassed', 'AttemptFailed') ORDER BY seq",
     "feed": "SELECT position, data FROM events WHERE position > 9000 AND position <= 90000"
     " ORDER BY position LIMIT 500",
     "moving": "SELECT id FROM runs WHERE status IN ('queued', 'running')",

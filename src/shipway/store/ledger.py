@@ -208,8 +208,8 @@ def deliver(connection: Connection) -> list[OrderRow]:
 def handed_out(connection: Connection) -> list[OrderRow]:
     """Orders that were handed out and have no outcome."""
     rows = connection.execute(
-        "SELECT run, stage, attempt, token, deliveries, task FROM orders"
-        f" WHERE {OPEN} AND deliveries > 0 ORDER BY run, stage"  # noqa: S608 - our words
+        "SELECT run, stage, attempt, token, deliveries, task FROM orders"  # noqa: S608 - our words
+        f" WHERE {OPEN} AND deliveries > 0 ORDER BY run, stage"
     ).fetchall()
     return [OrderRow(*row) for row in rows]
 
