@@ -30,6 +30,10 @@ def test_lint_findings_in_files_that_were_not_touched_only_inform(compare) -> No
     seen = standard.LINT.judge(compare(stricter, base=base))
     assert seen.verdict is Verdict.PASS, seen.summary
     assert [(one.path, one.severity) for one in seen.findings] == [("old.py", "warning")]
+    by_flake8 = {".flake8": "[flake8]\nselect = E711\n", "shop.py": FIXED}
+    less = {**base, ".flake8": "[flake8]\nselect = F\n"}
+    del less["ruff.toml"]
+    assert standard.LINT.judge(compare(by_flake8, base=less)).verdict is Verdict.PASS
     touched = {**stricter, "shop.py": "import os\n" + FIXED + "\n\nEMPTY = name() == None\n"}
     seen = standard.LINT.judge(compare(touched, base=base))
     assert seen.verdict is Verdict.FAIL

@@ -143,9 +143,8 @@ if hasattr(shop, "more"):
 
 def test_a_deleted_test_that_would_fail_is_a_trick(compare) -> None:
     without = TESTS.replace("def test_edge():\n    assert shop.total(10, 10) == 100\n", "")
-    for claim in (Claim.REFACTOR, Claim.FIX):
-        seen = judge(compare({"shop.py": FIXED, "tests/test_shop.py": without}, claim=claim))
-        assert rejected(seen) == {"test-deleted"}
+    seen = judge(compare({"shop.py": FIXED, "tests/test_shop.py": without}))
+    assert rejected(seen) == {"test-deleted"}
 
 
 def test_where_others_show_the_fix_that_a_deleted_test_contradicts_a_person_is_asked(
@@ -165,42 +164,45 @@ def test_a_deleted_test_that_would_pass_is_asked_about(compare) -> None:
     assert "test_name" in (seen.ask or "")
 
 
-def test_a_skipped_test_is_a_trick(compare) -> None:
-    for mark in (
-        "@pytest.mark.skip(reason='later')", "@pytest.mark.xfail",
-    ):  # fmt: skip
-        skipped = NEW_EDGE.replace("import shop", "import pytest\nimport shop").replace(
-            "def test_edge", f"{mark}\ndef test_edge"
-        )
-        seen = judge(compare({"shop.py": FIXED, "tests/test_shop.py": skipped}))
-        assert "test-skipped" in rejected(seen)
+BENT = {
+    "later": ("@pytest.mark.skip(reason='later')\n", "{}", {"test-skipped"}),
+    "expected": ("@pytest.mark.xfail\n", "{}", {"test-skipped"}),
+    "truth": ("", "assert shop.total(10, 10)", {"assertion-weakened"}),
+    "always": ("", "assert True", {"assertion-empty", "assertion-weakened"}),
+    "swallowed": (
+        "", "try:\n        {}\n    except AssertionError:\n        pass", {"assertion-swallowed"},
+    ),
+    "unreachable": ("", "return\n    {}", {"assertion-unreachable"}),
+}  # fmt: skip
+"""What becomes of a test that the fix contradicts: its mark, its body, what it is found for."""
 
 
-def test_a_weakened_assertion_is_a_trick(compare) -> None:
-    for weak in (
-        "assert shop.total(10, 10)",
-        "assert True",
-        "assert shop.total(10, 10) in (90, 100)",
-    ):
-        change = {"shop.py": FIXED, "tests/test_shop.py": TESTS.replace(
-            "assert shop.total(10, 10) == 100", weak)}  # fmt: skip
-        seen = judge(compare(change))
-        assert seen.verdict is Verdict.FAIL, weak
-        assert rules(seen, "error") | rules(seen, "warning")
+def test_a_test_that_is_skipped_weakened_or_cannot_fail_any_more_is_a_trick(compare) -> None:
+    old, new = "assert shop.total(10, 10) == 100", "assert shop.total(10, 10) == 90"
+    loose = "assert shop.total(10, 10) in (90, 100)"
 
+    def suite(bodies: dict[str, tuple[str, str]]) -> str:
+        tests = (f"{mark}def test_{name}():\n    {body}\n" for name, (mark, body) in bodies.items())
+        return "import pytest\nimport shop\n\n\n" + "\n\n".join(tests)
 
-def test_an_assertion_that_cannot_fail_any_more_is_a_trick(compare) -> None:
-    swallowed = TESTS.replace(
-        "    assert shop.total(10, 10) == 100",
-        "    try:\n        assert shop.total(10, 10) == 100\n    except AssertionError:\n        pass",
+    base = suite(dict.fromkeys((*BENT, "loose"), ("", old)))
+    head = suite(
+        {name: (mark, body.format(new if mark else old)) for name, (mark, body, _) in BENT.items()}
+        | {"loose": ("", loose)}
     )
-    seen = judge(compare({"shop.py": FIXED, "tests/test_shop.py": swallowed}))
-    assert "assertion-swallowed" in rejected(seen)
-    returned = TESTS.replace(
-        "    assert shop.total(10, 10)", "    return\n    assert shop.total(10, 10)"
-    )
-    seen = judge(compare({"shop.py": FIXED, "tests/test_shop.py": returned}))
-    assert "assertion-unreachable" in rejected(seen)
+    seen = judge(compare(
+        {"shop.py": FIXED, "tests/test_shop.py": head}, base={**SHOP, "tests/test_shop.py": base}
+    ))  # fmt: skip
+    assert rejected(seen)
+
+    def found(name: str, *severities: str) -> set[str]:
+        said = f"tests/test_shop.py::test_{name}:"
+        return {one.rule for one in seen.findings
+                if one.severity in severities and one.message.startswith(said)}  # fmt: skip
+
+    for name, (_, _, expected) in BENT.items():
+        assert found(name, "error") & expected, name
+    assert found("loose", "error", "warning")
 
 
 def test_a_regression_in_an_old_test_is_found_though_its_file_is_untouched(compare) -> None:

@@ -172,17 +172,21 @@ def _lint(comparison: Comparison) -> GateEvidence:
     if _uses_flake8(comparison):
         seen = _by_flake8(comparison)
         if seen.verdict is not Verdict.ERROR:
-            return seen
+            return _untouched_informs(comparison, seen)
     seen = static.judge("lint", head, base, comparison.renamed(), held_to=False)
     if seen.verdict is Verdict.ERROR and _unusable(comparison):
         return _lint_by_default(comparison)
     seen = _of_its_day(comparison, seen, "ruff", (head, base))
-    touched = {one.path for one in comparison.changes}
-    # Ruff looks at each file by itself: elsewhere only its configuration can be what changed.
-    seen = soften(seen, lambda one: one.path not in touched, "in files that were not touched")
+    seen = _untouched_informs(comparison, seen)
     if head.project.has_ruff or base.project.has_ruff:
         return seen
     return soften(seen, _style, "the project does not use ruff")
+
+
+def _untouched_informs(comparison: Comparison, seen: GateEvidence) -> GateEvidence:
+    """Style is looked at file by file: elsewhere only its configuration can be what changed."""
+    touched = {one.path for one in comparison.changes}
+    return soften(seen, lambda one: one.path not in touched, "in files that were not touched")
 
 
 def _of_its_day(
