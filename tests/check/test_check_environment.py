@@ -56,13 +56,16 @@ def test_requirement_files_stand_alone_and_leave_the_project_itself_out(tmp_path
         tree,
         {
             "requirements/dev.txt": "-r base.txt\n-e .[test]\n.\n-c limits.txt\npytest # yes\n",
-            "requirements/base.txt": "a\\\n>=1\n",
+            "requirements/base.txt": "a\\\n>=1\n-e .[full]\n",
             "requirements/limits.txt": "a<9\nzzz<1\n",
             "tox.ini": "[testenv]\ndeps =\n  nose\n  -rx.txt\n",
+            "setup.cfg": "[options.extras_require]\nfull = httpx\nother = no\n",
         },
     )
     text = wanted(tree, place, "requirements/dev.txt")
     assert "zzz" not in text
+    assert "httpx" in text, "what the project's own path asks for besides"
+    assert "no" not in text.splitlines()
     assert "-c constraints-limits.txt" in text
     assert (place / "constraints-limits.txt").read_text() == "a<9\nzzz<1\n"
     assert "nose" not in text
@@ -94,6 +97,7 @@ def test_a_checkout_looks_installed_to_plug_ins_and_versions(judge, git_reposito
         "pyproject.toml": (
             '[project]\nname = "my-shop"\ndynamic = ["version"]\n'
             '[project.entry-points.pytest11]\nshop = "my_shop.plugin"\n'
+            '[project.scripts]\nmy-shop = "my_shop.plugin:main"\n'
             '[tool.setuptools_scm]\nversion_file = "src/my_shop/_version.py"\n'
         ),
         "src/my_shop/__init__.py": (
@@ -101,11 +105,16 @@ def test_a_checkout_looks_installed_to_plug_ins_and_versions(judge, git_reposito
             "assert version('my-shop') == __version__\n"
         ),
         "src/my_shop/plugin.py": (
-            "import pytest\n\n\n@pytest.fixture\ndef price():\n    return 3\n"
+            "import pytest\n\n\n@pytest.fixture\ndef price():\n    return 3\n\n\n"
+            "def main():\n    print('open')\n"
         ),
         "tests/test_plugin.py": "def test_price(price):\n    assert price == 3\n",
     }
-    repository = git_repository(project, [{"src/my_shop/more.py": "x = 1\n"}])
+    program = (
+        "import subprocess\n\n\ndef test_open():\n"
+        "    assert subprocess.check_output(['my-shop']) == b'open\\n'\n"
+    )
+    repository = git_repository(project, [{"tests/test_program.py": program}])
     report = judge(repository, base="HEAD~1", gates=("tests", "build"))
     assert gate(report, "build").verdict is Verdict.PASS, gate(report, "build").summary
     assert gate(report, "tests").verdict is Verdict.PASS, gate(report, "tests").summary

@@ -42,6 +42,7 @@ def requirement_files(
     """
     files, gathered = [], []
     said = told(tree)
+    extras = set(said.extras)
     named = list(project.requirements)
     if any(word in name for name in named for word in GROUPS):
         said.packages.clear()  # what testers install beside it has been said
@@ -49,13 +50,15 @@ def requirement_files(
         named += [one for one in said.files if one not in named]
     for number, name in enumerate(named):
         lines = [
-            line for line in _expanded(tree, tree / name, 0, place) if name_of(line) not in without
+            line
+            for line in _expanded(tree, tree / name, 0, place, extras)
+            if name_of(line) not in without
         ]
         gathered += lines
         files.append(_written(place / f"requirements-{number}.txt", lines, loosened=loosened))
     if any("--hash=" in line for line in gathered) and not loosened:
         return files  # a lock is the whole of it
-    declared = {*needs(tree, said.extras), *said.packages}
+    declared = {*needs(tree, extras), *said.packages}
     known = {name_of(line) for line in gathered}
     own = _normal(_own_name(tree, read_toml(tree / "pyproject.toml")))
     told_of = known | {name_of(one) for one in declared}
@@ -94,8 +97,11 @@ def name_of(requirement: str) -> str:
     return _normal(re.split(r"[\s\[<>=!~;@]", requirement.strip(), maxsplit=1)[0])
 
 
-def _expanded(tree: Path, path: Path, depth: int, place: Path) -> Iterator[str]:
-    """The lines of a requirement file with those it includes, without paths into the project."""
+def _expanded(tree: Path, path: Path, depth: int, place: Path, extras: set[str]) -> Iterator[str]:
+    """The lines of a requirement file with those it includes, without paths into the project.
+
+    What such a path asks for besides, as ``-e .[full]`` does, is added to ``extras``.
+    """
     real = path.resolve()
     if path.is_symlink() or not real.is_relative_to(tree.resolve()) or not real.is_file():
         raise RepositoryError(
@@ -109,13 +115,15 @@ def _expanded(tree: Path, path: Path, depth: int, place: Path) -> Iterator[str]:
         said = line.strip()
         other = _FILE.match(said)
         if other is not None:
-            lines = _expanded(tree, real.parent / other["name"], depth + 1, place)
+            lines = _expanded(tree, real.parent / other["name"], depth + 1, place, extras)
             if not other["kind"].startswith(("-c", "--c")):
                 yield from lines
                 continue
             narrowing = _written(place / f"constraints-{Path(other['name']).name}", list(lines))
             yield f"-c {narrowing.name}"
-        elif said and not said.startswith("#") and _LOCAL.match(said) is None:
+        elif own := _LOCAL.match(said):
+            extras.update(re.findall(r"[\w.-]+", own["extras"] or ""))
+        elif said and not said.startswith("#"):
             yield from _fetched(said)
 
 

@@ -11,6 +11,9 @@ from typing import Any
 from shipway.gates.declared import needs, read_ini, read_toml, setup_call, table_of
 
 UNKNOWN = "999.0"
+#: Where a project's own programs are, beside its metadata; whoever runs its tests has them on the PATH.
+PROGRAMS = "bin"
+_OBJECT = re.compile(r"\s*([\w.]+)\s*:\s*([\w.]+)\s*(?:\[[^]]*\]\s*)?")
 _VERSION = re.compile(r"""(?m)^__version__\s*(?::\s*str\s*)?=\s*['"]([0-9][^'"\s]*)['"]""")
 
 
@@ -41,6 +44,7 @@ def install(tree: Path, layout: str) -> None:
         _write(place / "entry_points.txt", "\n".join(_entries(identity.entries)))
         _write(place / "INSTALLER", "shipway\n")
         _write(place / "RECORD", "")
+        _write_programs(place / PROGRAMS, identity.entries.get("console_scripts", {}))
     for path in identity.written:
         target = tree / path
         inside = target.resolve().is_relative_to(tree.resolve())
@@ -50,6 +54,22 @@ def install(tree: Path, layout: str) -> None:
     if exclude.parent.is_dir():
         lines = ["*.dist-info/", *(f"/{path}" for path in identity.written)]
         _write(exclude, "".join(f"{line}\n" for line in lines))
+
+
+def _write_programs(place: Path, entries: Mapping[str, str]) -> None:
+    """A program for each entry that names an object; the Python is the one on the PATH."""
+    for name, target in entries.items():
+        said = _OBJECT.fullmatch(target)
+        if said is None or not re.fullmatch(r"[\w-][\w.-]*", name):
+            continue
+        module, called = said[1], said[2]
+        place.mkdir(exist_ok=True)
+        _write(
+            place / name,
+            "#!/usr/bin/env python3\nimport sys\n"
+            f"from {module} import {called.partition('.')[0]}\nsys.exit({called}())\n",
+        )
+        (place / name).chmod(0o755)
 
 
 def _write(path: Path, text: str) -> None:

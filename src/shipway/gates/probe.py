@@ -223,6 +223,12 @@ def hand_over(own: list[str]) -> None:
             del sys.modules[name]
 
 
+def programs(paths: list[str]) -> list[str]:
+    """Where the candidate's own programs are, and the Python that they run with."""
+    own = [str(one) for path in paths for one in Path(path).glob("*.dist-info/bin")]
+    return [*own, str(Path(sys.executable).parent)]
+
+
 def main() -> NoReturn:
     asked = json.loads(sys.stdin.buffer.read())
     quiet = os.open(os.devnull, os.O_RDONLY)
@@ -244,8 +250,9 @@ def main() -> NoReturn:
     if not is_runner:
         hand_over(asked["own"])
         sys.path[:0] = asked["paths"]
-    # Processes that the tests start find the candidate too.
+    # Processes that the tests start find the candidate too, and its programs.
     os.environ["PYTHONPATH"] = os.pathsep.join(asked["paths"])
+    os.environ["PATH"] = os.pathsep.join([*programs(asked["paths"]), os.environ["PATH"]])
     wrapped(pytest)
     only = None if asked["only"] is None else set(asked["only"])
     recorder = Recorder(tell, only, pytest)

@@ -10,6 +10,7 @@ from shipway.contracts.evidence import GateEvidence
 from shipway.domain.gates import Verdict
 from shipway.errors import Category
 from shipway.gates.bench import Bench
+from shipway.gates.installed import PROGRAMS
 from shipway.gates.look import Doubt, Record, check_ended, evidence
 from shipway.gates.parsers import summary
 from shipway.gates.parsers.reading import Reading, UnreadableReportError
@@ -57,8 +58,9 @@ def _paths(bench: Bench) -> dict[str, str]:
     if bench.candidate is None:
         return {}
     sources = [bench.tree / "src", bench.tree] if bench.project.layout == "src" else [bench.tree]
+    programs = (one for path in sources for one in path.glob(f"*.dist-info/{PROGRAMS}"))
     return {
-        "PATH": f"{bench.candidate.path / 'bin'}:{os.defpath}",
+        "PATH": os.pathsep.join(map(str, [*programs, bench.candidate.path / "bin", os.defpath])),
         "PYTHONPATH": os.pathsep.join(map(str, sources)),
     }
 
