@@ -157,6 +157,17 @@ def test_where_others_show_the_fix_that_a_deleted_test_contradicts_a_person_is_a
     assert rejected(judge(compare(change, claim=Claim.REFACTOR))) == {"test-deleted"}
 
 
+def test_where_others_show_the_fix_a_person_is_asked_about_an_assertion_that_says_less(
+    compare,
+) -> None:
+    proof = "from shop import total as of\n\n\ndef test_ten():\n    assert of(10, 10) == 90\n"
+    change = {"shop.py": FIXED, "tests/test_ten.py": proof}
+    less = TESTS.replace("assert shop.total(10, 10) == 100", "assert shop.total(10, 10)")
+    assert asked(judge(compare({**change, "tests/test_shop.py": less}))) >= {"assertion-weakened"}
+    idle = TESTS.replace("assert shop.total(10, 10) == 100", "assert True")
+    assert rejected(judge(compare({**change, "tests/test_shop.py": idle})))
+
+
 def test_a_deleted_test_that_would_pass_is_asked_about(compare) -> None:
     without = TESTS.split("\n\ndef test_name")[0] + "\n"
     seen = judge(compare({"tests/test_shop.py": without}, claim=Claim.CHORE))
