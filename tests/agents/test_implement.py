@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -99,6 +100,9 @@ def test_a_patch_that_does_not_apply_says_where(bench: Bench) -> None:
     assert (report.category, report.step) == ("permanent", "apply the patch")
     assert "git diff" in str(report.hint)
     assert "greet.py" in str(report.log_tail)
+    again = subprocess.run(["sh", "-c", str(report.reproduce)], capture_output=True, check=False)
+    assert again.returncode == 1
+    assert b"greet.py: patch does not apply" in again.stderr
 
 
 @pytest.mark.parametrize("data", [b"", b"hello\n", b"\xff\xfe\x00"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 from gitcalls import git
 from shipway.agents.agent import Desk, Failed
 from shipway.agents.integrate import Integrate
+from shipway.contracts.envelope import report_of
 from shipway.contracts.evidence import GateEvidence, GateReport, GateSelection
 from shipway.contracts.integrate import IntegrateRequest, IntegrateResult
 from shipway.contracts.model import ArtifactRef
@@ -49,6 +51,7 @@ def judge(hub: Hub, commit: str, tree: str, plan: ArtifactRef, desk: Desk) -> Ga
         summary=done.why(),
         examined=examined,
         command=list(argv),
+        reproduce=shlex.join(argv),
         tool="unittest",
         tool_version=None,
         exit_code=done.exit_code,
@@ -156,6 +159,7 @@ def test_a_change_that_breaks_the_tests_is_not_merged(bench: Bench) -> None:
         bench.perform(bench.request({"maths.py": broken}))
     assert isinstance(caught.value.result, IntegrateResult)
     assert "AssertionError: 6 != 4" in str(caught.value.report.log_tail)
+    assert str(caught.value.report.reproduce).endswith("-B -m unittest -v")
     assert git(bench.repository, "rev-parse", "main") == bench.base
 
 
@@ -172,8 +176,14 @@ def test_what_only_breaks_when_merged_is_found(bench: Bench) -> None:
 def test_a_conflict_names_files_and_both_sides(bench: Bench) -> None:
     request = bench.request({"maths.py": FILES["maths.py"].replace("2 * x", "x + x")})
     theirs = bench.commit({"maths.py": FILES["maths.py"].replace("2 * x", "x * 2")}, "other way")
-    with pytest.raises(ConflictError, match=r"maths\.py \(changed there, changed here\)"):
+    with pytest.raises(ConflictError, match=r"maths\.py \(changed there, changed here\)") as caught:
         bench.perform(request)
+    report = report_of(caught.value)
+    assert report.step == "combine"
+    assert "CONFLICT (content): Merge conflict in maths.py" in str(report.log_tail)
+    assert f"{theirs} {request.commit}" in str(report.reproduce)
+    again = subprocess.run(["sh", "-c", str(report.reproduce)], capture_output=True, check=False)
+    assert again.stdout.decode().strip() == report.log_tail
     assert git(bench.repository, "rev-parse", "main") == theirs
     assert bench.judged == []
 

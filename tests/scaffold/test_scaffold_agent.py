@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import threading
@@ -10,6 +11,7 @@ import pytest
 from rendered_service import DOCUMENTS, plan_of
 
 from shipway.agents.scaffold import Scaffold, template_version
+from shipway.contracts.envelope import report_of
 from shipway.contracts.scaffold import ScaffoldRequest
 from shipway.errors import AgentTimeoutError, ContractError
 from shipway.workspace.git import Hub
@@ -60,8 +62,13 @@ def test_cancelling_stops_the_rendering(make_desk, asked):
     cancel.set()
     desk = make_desk("scaffold", asked, cancel=cancel)
     Hub.create(desk.hub)
-    with pytest.raises(AgentTimeoutError):
+    with pytest.raises(AgentTimeoutError) as caught:
         Scaffold().perform(asked, desk)
+    report = report_of(caught.value)
+    assert report.step == "render the template"
+    for left in desk.work.iterdir():  # the attempt's directory goes with it
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
+    subprocess.run(["sh", "-c", f'{report.reproduce} && test -n "$(ls $d)"'], check=True)
 
 
 def test_the_engine_never_imports_what_renders():

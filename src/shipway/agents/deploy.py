@@ -11,7 +11,7 @@ from shipway.agents.validate import read_plan
 from shipway.contracts.deploy import DeployRequest, DeployResult, HealthSeen
 from shipway.contracts.envelope import ErrorReport
 from shipway.contracts.service_plan import ServicePlan
-from shipway.errors import ContractError, ServiceUnhealthyError
+from shipway.errors import ContractError, ServiceUnhealthyError, ShipwayError
 from shipway.release.record import Release
 from shipway.release.releases import Candidate, Releases
 from shipway.release.secrets_file import Kind
@@ -37,6 +37,7 @@ class LocalDeploy:
             raise ContractError(
                 "the commit to deploy does not hold the tree that was checked",
                 hint="run the integrate stage again",
+                details=_seen(request, hub),
             )
         candidate = Candidate(
             service=request.service,
@@ -52,6 +53,9 @@ class LocalDeploy:
             release = self.releases.deploy(candidate, say=desk.say, cancel=desk.cancel)
         except ServiceUnhealthyError as error:
             raise Failed(self._explain(error)) from error
+        except ShipwayError as error:
+            error.details = _seen(request, hub) | error.details
+            raise
         return _result(release)
 
     @staticmethod
@@ -84,6 +88,12 @@ class LocalDeploy:
         words = shlex.join([release.python if python else first, *rest])
         tree = shlex.quote(str(self.releases.tree_path(identity)))
         return f"cd {tree} && STATE_DIRECTORY=$(mktemp -d) {words}"
+
+
+def _seen(request: DeployRequest, hub: Hub) -> dict[str, str]:
+    """The step, and the command that shows what was to be deployed."""
+    words = ["git", "-C", str(hub.path), "show", "--stat", request.commit]
+    return {"step": "deploy", "reproduce": shlex.join(words)}
 
 
 def _export(hub: Hub, commit: str, tree: Path) -> None:

@@ -163,6 +163,7 @@ def _apply(request: ImplementRequest, hub: Hub, text: str, desk: Desk) -> Captur
     if request.change.patch is None:
         raise ContractError("the change is a patch, but there is none")
     desk.say("applying the patch")
+    patch = desk.artifacts.path(request.change.patch)
     try:
         return hub.apply(request.base, desk.artifacts.read(request.change.patch), text)
     except ValidationError as error:
@@ -176,9 +177,18 @@ def _apply(request: ImplementRequest, hub: Hub, text: str, desk: Desk) -> Captur
                 hint=error.hint,
                 step="apply the patch",
                 log_tail=said or None,
-                reproduce=f"git checkout {request.base[:12]} && git apply --check PATCH",
+                reproduce=_apply_again(hub.path, request.base, patch),
             )
         ) from error
+
+
+def _apply_again(hub: Path, base: str, patch: Path) -> str:
+    """A line for the shell that tries the stored patch on the commit, and touches no work tree."""
+    where, what = shlex.quote(str(hub)), shlex.quote(str(patch))
+    return (
+        f"(export GIT_DIR={where} GIT_INDEX_FILE=$(mktemp -u) && "
+        f"git read-tree {base} && git apply --cached --check {what})"
+    )
 
 
 def _inputs(request: ImplementRequest, desk: Desk) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -62,6 +63,10 @@ class Integrate:
         raise ConflictError(
             f"the branch {request.target} moved {_TRIES} times while the result was tested",
             hint="run again when it is quieter: `shipway run resume`",
+            details={
+                "step": "move the branch",
+                "reproduce": _in(repository, "log", f"-{_TRIES}", request.target),
+            },
         )
 
     def _integrate(self, request: IntegrateRequest, hub: Hub, desk: Desk) -> IntegrateResult:
@@ -69,7 +74,12 @@ class Integrate:
         onto = tip(repository, request.target)
         if onto is None and request.base is not None:
             raise RepositoryError(
-                f"the branch {request.target} is gone", hint="create it again, or run anew"
+                f"the branch {request.target} is gone",
+                hint="create it again, or run anew",
+                details={
+                    "step": "combine",
+                    "reproduce": _in(repository, "rev-parse", "--verify", request.target),
+                },
             )
         if onto is not None and not hub.has(onto):
             hub.seed(repository, onto)
@@ -117,6 +127,11 @@ class Integrate:
         if not passed(report):
             raise Failed(explain(report, desk.artifacts.read), result)
         return result
+
+
+def _in(repository: Path, *words: str) -> str:
+    """A line for the shell: git in the repository."""
+    return shlex.join(["git", "-C", str(repository), *words])
 
 
 def _branch_tip(repository: Path, target: str) -> str | None:

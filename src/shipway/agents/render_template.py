@@ -9,15 +9,16 @@ from pathlib import Path
 import copier
 
 
-def main(order: Path) -> None:
+def main(order: Path, elsewhere: Path | None = None) -> None:
     """``order`` is a JSON file: template and destination are directories, data is for the template.
 
+    ``elsewhere`` takes the place of its destination, for a person who renders it again.
     Nothing but files comes out: no tasks are run, no question is asked, nothing is fetched.
     """
     request = json.loads(order.read_text(encoding="utf-8"))
     copier.run_copy(
         request["template"],
-        request["destination"],
+        elsewhere or request["destination"],
         data=request["data"],
         defaults=True,
         overwrite=True,
@@ -27,4 +28,4 @@ def main(order: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(*map(Path, sys.argv[1:]))

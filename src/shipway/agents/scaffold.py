@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -54,7 +55,7 @@ class Scaffold:
         name = document_name(request.requirement)
         render(view(plan, name), workspace.path, desk)
         (workspace.path / name).write_bytes(document)
-        check(workspace.path)
+        check(workspace.path, desk)
         text = commit.message(Claim.FEATURE, plan.name, f"{plan.title} as its document has it",
                               desk.task.run)  # fmt: skip
         capture = hub.capture(workspace, text, request.base)
@@ -84,10 +85,10 @@ def document_name(requirement: ArtifactRef) -> str:
 
 def render(data: dict[str, Any], destination: Path, desk: Desk) -> None:
     """Render in a process of its own; raises CommandError, or AgentTimeoutError when cancelled."""
-    order = desk.work / "order.json"
+    order = _order(desk)
     request = {"template": str(TEMPLATE), "destination": str(destination), "data": data}
     order.write_text(json.dumps(request), encoding="utf-8")
-    log = desk.work / "render.log"
+    log = _log(desk)
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-I", str(PROGRAM), str(order)],
@@ -98,13 +99,40 @@ def render(data: dict[str, Any], destination: Path, desk: Desk) -> None:
             cwd=desk.work,
         )
         code = _wait(process, desk)
+    if code is None:
+        raise AgentTimeoutError("rendering the project was stopped", details=_seen(desk))
     if code != 0:
-        tail = log.read_text(encoding="utf-8", errors="replace")[-SHOWN:]
         raise CommandError(
             "the template could not be rendered",
             hint="this is a fault of the template; the log's end says where",
-            details={"exit_code": code, "log_tail": tail},
+            details={"exit_code": code, **_seen(desk)},
         )
+
+
+def _order(desk: Desk) -> Path:
+    return desk.work / "order.json"
+
+
+def _log(desk: Desk) -> Path:
+    return desk.work / "render.log"
+
+
+def _seen(desk: Desk, checked: Path | None = None) -> dict[str, str | None]:
+    """The step, the log's end, and a line for the shell that renders the same into a new directory.
+
+    The order is kept on the shelf, for the attempt's own directory goes with it.
+    """
+    kept = desk.artifacts.put(_order(desk).read_bytes(), "order.json", "application/json")
+    words = [sys.executable, "-I", str(PROGRAM), str(desk.artifacts.path(kept))]
+    again = f'd=$(mktemp -d) && {shlex.join(words)} "$d"'
+    if checked is not None:
+        again += f' && {shlex.quote(sys.executable)} -m py_compile "$d"/{shlex.quote(str(checked))}'
+    tail = _log(desk).read_text(encoding="utf-8", errors="replace")[-SHOWN:]
+    return {
+        "step": "render the template" if checked is None else "check what was rendered",
+        "log_tail": tail or None,
+        "reproduce": again,
+    }
 
 
 def _environment(work: Path) -> dict[str, str]:
@@ -118,7 +146,8 @@ def _environment(work: Path) -> dict[str, str]:
     }
 
 
-def _wait(process: subprocess.Popen[bytes], desk: Desk) -> int:
+def _wait(process: subprocess.Popen[bytes], desk: Desk) -> int | None:
+    """Its exit code; None when it was stopped, by its time or by a person."""
     deadline = time.monotonic() + RENDERING_S
     try:
         while True:
@@ -126,14 +155,14 @@ def _wait(process: subprocess.Popen[bytes], desk: Desk) -> int:
                 return process.wait(0.1)
             except subprocess.TimeoutExpired:
                 if desk.cancel.is_set() or time.monotonic() > deadline:
-                    raise AgentTimeoutError("rendering the project was stopped") from None
+                    return None
     finally:
         if process.poll() is None:
             process.kill()
             process.wait()
 
 
-def check(project: Path) -> None:
+def check(project: Path, desk: Desk) -> None:
     """Raises CommandError when a rendered module is not Python: nothing else may come of a name."""
     for path in sorted(project.rglob("*.py")):
         try:
@@ -143,4 +172,5 @@ def check(project: Path) -> None:
             raise CommandError(
                 f"the rendered {place} is not Python: {error}",
                 hint="this is a fault of the template; report it with the document",
+                details=_seen(desk, place) | {"log_tail": f"{place}: {error}"},
             ) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import defaultdict
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -12,6 +13,8 @@ from shipway.workspace.gitcommand import git, printable, text
 if TYPE_CHECKING:
     from shipway.workspace.hub import Hub
 
+_STEP = "combine"
+_TAIL = 2000
 _STAGES = {"1": "base", "2": "target", "3": "change"}
 
 
@@ -42,7 +45,12 @@ def _fast_forward(hub: Hub, onto: str, commit: str) -> str:
         raise ConflictError(
             f"the target branch moved to {onto[:12]}: it cannot be fast-forwarded",
             hint="run again on the new tip, or use --strategy merge, squash or rebase",
-            details={"target": onto, "change": commit},
+            details={
+                "target": onto,
+                "change": commit,
+                "step": _STEP,
+                "reproduce": _again(hub, "merge-base", "--is-ancestor", onto, commit),
+            },
         )
     return commit
 
@@ -85,11 +93,24 @@ def _merged(hub: Hub, ours: str, theirs: str, onto: str, commit: str) -> str:
         raise ConflictError(
             f"{commit[:12]} and the target branch at {onto[:12]} have no common history",
             hint="run again on the present tip of the target branch",
+            details=_seen(hub, ours, theirs),
         )
-    raise _conflict(done.stdout, onto, commit)
+    raise _conflict(done.stdout, onto, commit, _seen(hub, ours, theirs))
 
 
-def _conflict(raw: bytes, onto: str, commit: str) -> ConflictError:
+def _seen(hub: Hub, ours: str, theirs: str) -> dict[str, str]:
+    """The step, what git says of this merge, and the command that makes git say it again."""
+    words = ("merge-tree", "--write-tree", ours, theirs)
+    done = git(*words, git_dir=hub.path, expect=(0, 1, 128))
+    said = (done.stdout + done.stderr).decode(errors="replace")[-_TAIL:]
+    return {"step": _STEP, "log_tail": said.strip(), "reproduce": _again(hub, *words)}
+
+
+def _again(hub: Hub, *words: str) -> str:
+    return shlex.join(["git", "-C", str(hub.path), *words])
+
+
+def _conflict(raw: bytes, onto: str, commit: str, seen: dict[str, str]) -> ConflictError:
     sides: dict[str, set[str]] = defaultdict(set)
     for entry in raw.split(b"\0")[1:]:
         if entry:
@@ -103,7 +124,7 @@ def _conflict(raw: bytes, onto: str, commit: str) -> ConflictError:
         f"the target branch at {onto[:12]} and the change {commit[:12]} conflict in "
         f"{len(files)} file{'' if len(files) == 1 else 's'}: {named}",
         hint="bring the change onto the present tip of the target branch, then run again",
-        details={"target": onto, "change": commit, "files": files},
+        details={"target": onto, "change": commit, "files": files, **seen},
     )
 
 
