@@ -16,7 +16,6 @@ from shipway.domain.limits import Rate
 from shipway.errors import CircuitOpenError, NetworkError
 from shipway.resilience import ports
 from shipway.resilience.breaker import BreakerPolicy
-from shipway.resilience.limiter import Limiter
 
 CALLERS = 100
 
@@ -87,8 +86,8 @@ async def main(rounds: int, processes: int) -> None:
     ports.share(sharing(bus))
     crowd = Crowd(settings.redis_url.reveal(), processes)
     probes = [await turn(number, crowd) for number in range(rounds)]
-    limiter = Limiter("crowd", Rate(100, 3600.0), shared=SharedState(bus))
-    answers = await asyncio.gather(*(limiter.take("k") for _ in range(63)))
+    shared, rate = SharedState(bus), Rate(100, 3600.0)
+    answers = await asyncio.gather(*(shared.take("crowd", rate, 1) for _ in range(63)))
     await crowd.close()
     bus.close()
     taken = sum(answer.allowed for answer in answers)
