@@ -226,6 +226,16 @@ def test_an_attempt_that_asks_is_over_though_nobody_could_do_the_one_before() ->
     assert again.state.status is RunStatus.WAITING
 
 
+def test_an_attempt_that_nobody_seemed_to_serve_is_over_when_it_asks() -> None:
+    state = begin(stage("a")).state
+    state = decide(state, e.Unserved("a", 1, 1, "no worker", 60.0), NOW).state
+    ask = AskState("q", "clarification", "?", (), None, NOW + 5)
+    state = decide(state, e.Completed("a", 1, 1, "asks", asks=(ask,)), NOW).state
+    assert not state.stages["a"].in_hand
+    again = decide(state, e.Completed("a", 1, 1, "succeeded", result={}), NOW)
+    assert isinstance(again.events[0], e.InputIgnored)
+
+
 def test_an_answer_that_is_no_option_is_refused_with_the_options() -> None:
     state = begin(stage("a", asks=(AskRule("go", "go?", None, ()),))).state
     refused = decide(state, e.Answer("go", "perhaps", "ada"), NOW)

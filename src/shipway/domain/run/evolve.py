@@ -333,6 +333,7 @@ def _asked(stage: StageState, event: e.StageAsked, _at: float) -> StageState:
     new = {ask.id for ask in event.asks}
     return changed(
         stage,
+        error=None if stage.unserved else stage.error,  # somebody took it up: it asks
         status=StageStatus.WAITING,
         asks=(*(ask for ask in stage.asks if ask.id not in new), *event.asks),
         due=min(ask.deadline for ask in event.asks),
