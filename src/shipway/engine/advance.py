@@ -199,10 +199,14 @@ class Writer:
         if self._flushing:
             return
         self._flushing = True
-        if threading.get_ident() == self._thread:
-            self._loop.call_soon(self._flush)
-        else:
-            self._loop.call_soon_threadsafe(self._flush)
+        try:
+            if threading.get_ident() == self._thread:
+                self._loop.call_soon(self._flush)
+            else:
+                self._loop.call_soon_threadsafe(self._flush)
+        except RuntimeError:  # the loop is closed: the next one is to be told, too
+            self._flushing = False
+            raise
 
     def flush(self) -> None:
         """Commit what has arrived without waiting for the next turn of the loop; on the loop."""
