@@ -69,7 +69,8 @@ def test_settings_that_cannot_be_used_are_all_named_at_once(shipway):
 
 
 BROKEN = """
-    import sys
+    import signal, sys
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # tests may run under nohup
     from shipway.cli import commands
     from shipway.cli.main import main
     import click
