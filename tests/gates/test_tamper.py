@@ -173,6 +173,30 @@ def test_a_deleted_test_that_would_pass_is_asked_about(compare) -> None:
     seen = judge(compare({"tests/test_shop.py": without}, claim=Claim.CHORE))
     assert asked(seen) == {"test-deleted"}
     assert "test_name" in (seen.ask or "")
+    # Of the base only a file is run whose tests have other names each time: of this one it says nothing.
+    named = """import uuid
+
+import pytest
+
+
+@pytest.mark.parametrize("it", [1], ids=lambda it: uuid.uuid4().hex)
+def test_it(it):
+    assert it == 1
+"""
+    more = {
+        "shop.py": SHOP["shop.py"] + "\n\ndef tax():\n    return 5\n",
+        "tests/test_shop.py": without + "\n\ndef test_tax():\n    assert shop.tax() == 5\n",
+    }
+    base = {**SHOP, "tests/test_named.py": named}
+    seen = judge(compare(more, base=base, claim=Claim.FEATURE))
+    assert asked(seen) == {"test-deleted"}
+
+
+def test_a_new_test_that_forgets_whatever_goes_wrong_is_asked_about(compare) -> None:
+    deaf = "import shop\n\n\ndef test_deaf():\n    try:\n        shop.total(None, 10)\n"
+    deaf += "    except Exception:\n        pass\n"
+    change = {**GOLD, "tests/test_deaf.py": deaf}
+    assert asked(judge(compare(change))) == {"test-swallows"}
 
 
 BENT = {

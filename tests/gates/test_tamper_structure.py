@@ -88,6 +88,9 @@ def test_ways_around_an_assertion_are_seen() -> None:
     assert only("with contextlib.suppress(AssertionError):\n    assert x == 1").swallowed
     assert not only("try:\n    assert x == 1\nexcept Exception:\n    pytest.fail('no')").swallowed
     assert not only("try:\n    f()\nexcept ValueError:\n    pass\nassert x == 1").swallowed
+    assert only("with contextlib.suppress(BaseException):\n    f()").deaf
+    assert only("try:\n    f()\nexcept Exception:\n    pass").deaf
+    assert not only("try:\n    f()\nexcept ValueError:\n    pass").deaf
     assert only("return\nassert x == 1").cut_off
     assert only("return\nassert x == 1").count == 0
     assert only("if False:\n    assert x == 1").count == 0

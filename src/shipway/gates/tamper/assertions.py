@@ -26,12 +26,17 @@ WIDTHS = frozenset({"rel", "abs", "rel_tol", "abs_tol", "rtol", "atol", "delta"}
 
 @dataclass(slots=True)
 class Strength:
-    """``compared``, ``truths`` and ``empty`` count assertions; ``tolerance`` is the widest."""
+    """``compared``, ``truths`` and ``empty`` count assertions; ``tolerance`` is the widest.
+
+    ``swallowed`` and ``deaf`` are places that let nobody hear of what fails in them, an assertion
+    in the one, whatever it is in the other.
+    """
 
     compared: int = 0
     truths: int = 0
     empty: list[int] = field(default_factory=list)
     swallowed: list[int] = field(default_factory=list)
+    deaf: list[int] = field(default_factory=list)
     cut_off: list[int] = field(default_factory=list)
     broad: list[int] = field(default_factory=list)
     ways_out: list[int] = field(default_factory=list)
@@ -55,8 +60,8 @@ def strength(node: Function) -> Strength:
         elif isinstance(one, ast.Call):
             _call(found, one)
         elif isinstance(one, ast.Try | ast.With):
-            if _swallows(one):
-                found.swallowed.append(one.lineno)
+            if _is_deaf(one):
+                (found.swallowed if _asserts(one.body) else found.deaf).append(one.lineno)
         elif isinstance(one, ast.Raise) and _name(one.exc) == "SkipTest":
             found.ways_out.append(one.lineno)
     found.cut_off = [one.lineno for one in _cuts(node)]
@@ -161,20 +166,18 @@ def _asserts(body: list[ast.stmt]) -> bool:
     return False
 
 
-def _swallows(node: ast.Try | ast.With) -> bool:
-    """Whether assertions below may fail without anybody hearing of it."""
-    if not _asserts(node.body):
-        return False
+def _is_deaf(node: ast.Try | ast.With) -> bool:
+    """Whether something below may fail without anybody hearing of it."""
     if isinstance(node, ast.With):
         calls = [one.context_expr for one in node.items if isinstance(one.context_expr, ast.Call)]
         return any(
             _name(one) == "suppress" and {_name(arg) for arg in one.args} & CATCHING
             for one in calls
         )
-    return any(_is_deaf(handler) for handler in node.handlers)
+    return any(_forgets(handler) for handler in node.handlers)
 
 
-def _is_deaf(handler: ast.ExceptHandler) -> bool:
+def _forgets(handler: ast.ExceptHandler) -> bool:
     kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
     caught = handler.type is None or bool({_name(one) for one in kinds} & CATCHING)
     speaks = any(

@@ -29,6 +29,7 @@ class Measured:
     """Runs that belong together. ``old`` is the head's own when no test or fixture was changed.
 
     ``base`` and ``red`` (the head's tests without the change) are None where they were not needed.
+    Only with ``told`` the base's run holds the changed files: else it says nothing of their tests.
     Tests in ``steady`` failed on the head and passed once more, those in ``shaky`` passed on the
     base and failed there once more.
     """
@@ -39,6 +40,7 @@ class Measured:
     old: Suite
     base: Suite | None = None
     red: Suite | None = None
+    told: bool = False
     steady: frozenset[str] = frozenset()
     shaky: frozenset[str] = frozenset()
     tricks: list[Trick] = field(default_factory=list)
@@ -126,7 +128,7 @@ def measure(comparison: Comparison) -> Measured:
         seen.red = new_tests_without_cause(comparison)
     base = _base(comparison, seen)
     if base is not None:
-        seen.base = _whole(base)
+        seen.base, seen.told = _whole(base), _needs_base(seen)
         if not base.ran and not head.ran:
             raise Doubt(f"no test runs on either side{_first(head)}")
         _again(comparison, seen)

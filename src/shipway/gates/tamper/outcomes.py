@@ -159,7 +159,8 @@ def gone(comparison: Comparison, seen: Measured) -> Iterator[Trick]:
         states = {
             state for node, state in seen.old.outcomes.items() if plain(node) == case.id
         }  # fmt: skip
-        if seen.base is not None and not any(plain(one) == case.id for one in seen.base.passed):
+        passed = seen.base.passed if seen.base is not None and seen.told else None
+        if passed is not None and not any(plain(one) == case.id for one in passed):
             yield _deleted(Level.NOTE, case, "it did not pass on the base either")
         elif any(one == PASSED for one in states):
             yield _deleted(Level.ASK, case, "it passes on the head's source")

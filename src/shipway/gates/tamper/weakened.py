@@ -84,6 +84,9 @@ def _new(seen: Measured, case: Case) -> Iterator[Trick]:
     if facts.swallowed:
         yield _at(Level.ASK, "assertion-swallowed", case, facts.swallowed,
                   "a failing assertion is caught and forgotten")  # fmt: skip
+    if facts.deaf and not facts.count:
+        yield _at(Level.ASK, "test-swallows", case, facts.deaf,
+                  "it asserts nothing, and catches and forgets what goes wrong")  # fmt: skip
     if facts.cut_off:
         yield _at(Level.ASK, "assertion-unreachable", case, facts.cut_off,
                   "it returns before its assertions")  # fmt: skip
