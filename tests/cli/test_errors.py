@@ -159,6 +159,19 @@ def test_a_signal_ends_a_command_with_its_own_code_and_no_traceback(home, name, 
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_signal_in_a_place_where_python_drops_what_is_raised_ends_a_command_too(home, name, code):
+    """So do imports that build models: one such place in a hundred milliseconds of them."""
+    body = (
+        "import signal, time; "
+        f"type('A', (), {{'__del__': lambda self: signal.raise_signal(signal.{name})}})(); "
+        "time.sleep(20)"
+    )
+    done = broken(body, words=["break"], env={})
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+
+
 def test_a_reader_that_goes_away_is_no_error(home):
     command = f"{shlex.quote(sys.executable)} -m shipway --help | true"
     done = subprocess.run(

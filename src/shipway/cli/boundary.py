@@ -7,6 +7,7 @@ import errno
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from types import FrameType
 
@@ -29,6 +30,8 @@ from shipway.errors import (
     UsageError,
 )
 
+#: Seconds until a signal that was dropped comes again: out of the place that dropped it.
+_AGAIN = 0.01
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 
@@ -89,9 +92,23 @@ def _invoke(words: Sequence[str]) -> int:
 
 
 def _listen() -> None:
+    sys.unraisablehook = _unraised
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup asked us not to hear it
             signal.signal(number, _terminate)
+
+
+def _unraised(lost: sys.UnraisableHookArgs) -> None:
+    """A signal that arrived where Python drops what is raised (a finalizer, a callback out of C)
+    would neither end the command nor stay silent: it comes again a moment later.
+    """
+    for kind, number in ((KeyboardInterrupt, signal.SIGINT), (Terminated, signal.SIGTERM)):
+        if issubclass(lost.exc_type, kind):
+            again = threading.Timer(_AGAIN, os.kill, (os.getpid(), number))
+            again.daemon = True
+            again.start()
+            return
+    sys.__unraisablehook__(lost)
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> None:
