@@ -15,7 +15,7 @@ from shipway.errors import ContractError, ServiceUnhealthyError, ShipwayError
 from shipway.release.record import Release
 from shipway.release.releases import Candidate, Releases
 from shipway.release.secrets_file import Kind
-from shipway.workspace.git import Hub
+from shipway.workspace.git import Hub, line
 
 
 class LocalDeploy:
@@ -92,8 +92,7 @@ class LocalDeploy:
 
 def _seen(request: DeployRequest, hub: Hub) -> dict[str, str]:
     """The step, and the command that shows what was to be deployed."""
-    words = ["git", "-C", str(hub.path), "show", "--stat", request.commit]
-    return {"step": "deploy", "reproduce": shlex.join(words)}
+    return {"step": "deploy", "reproduce": line(hub.path, "show", "--stat", request.commit)}
 
 
 def _export(hub: Hub, commit: str, tree: Path) -> None:

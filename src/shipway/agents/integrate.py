@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from shipway.workspace.git import (
     Hub,
     create_repository,
     integrated,
+    line,
     publish,
     settle,
     tip,
@@ -65,7 +65,7 @@ class Integrate:
             hint="run again when it is quieter: `shipway run resume`",
             details={
                 "step": "move the branch",
-                "reproduce": _in(repository, "log", f"-{_TRIES}", request.target),
+                "reproduce": line(repository, "log", f"-{_TRIES}", request.target),
             },
         )
 
@@ -78,7 +78,7 @@ class Integrate:
                 hint="create it again, or run anew",
                 details={
                     "step": "combine",
-                    "reproduce": _in(repository, "rev-parse", "--verify", request.target),
+                    "reproduce": line(repository, "rev-parse", "--verify", request.target),
                 },
             )
         if onto is not None and not hub.has(onto):
@@ -108,8 +108,8 @@ class Integrate:
     def _find(self, request: IntegrateRequest, hub: Hub, desk: Desk) -> IntegrateResult | None:
         """What an earlier attempt has published, with its report; work trees are brought along."""
         repository = Path(request.repository)
-        line = wording.trailer(desk.task.run)
-        made = integrated(repository, request.target, request.base, line)
+        trailer = wording.trailer(desk.task.run)
+        made = integrated(repository, request.target, request.base, trailer)
         if made is None:
             return None
         known = _read_down(hub, made)
@@ -127,11 +127,6 @@ class Integrate:
         if not passed(report):
             raise Failed(explain(report, desk.artifacts.read), result)
         return result
-
-
-def _in(repository: Path, *words: str) -> str:
-    """A line for the shell: git in the repository."""
-    return shlex.join(["git", "-C", str(repository), *words])
 
 
 def _branch_tip(repository: Path, target: str) -> str | None:

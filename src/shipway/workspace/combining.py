@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import defaultdict
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from shipway.errors import ConflictError
-from shipway.workspace.gitcommand import git, printable, text
+from shipway.workspace.gitcommand import git, line, printable, text
 
 if TYPE_CHECKING:
     from shipway.workspace.hub import Hub
@@ -49,7 +48,7 @@ def _fast_forward(hub: Hub, onto: str, commit: str) -> str:
                 "target": onto,
                 "change": commit,
                 "step": _STEP,
-                "reproduce": _again(hub, "merge-base", "--is-ancestor", onto, commit),
+                "reproduce": line(hub.path, "merge-base", "--is-ancestor", onto, commit),
             },
         )
     return commit
@@ -103,11 +102,7 @@ def _seen(hub: Hub, ours: str, theirs: str) -> dict[str, str]:
     words = ("merge-tree", "--write-tree", ours, theirs)
     done = git(*words, git_dir=hub.path, expect=(0, 1, 128))
     said = (done.stdout + done.stderr).decode(errors="replace")[-_TAIL:]
-    return {"step": _STEP, "log_tail": said.strip(), "reproduce": _again(hub, *words)}
-
-
-def _again(hub: Hub, *words: str) -> str:
-    return shlex.join(["git", "-C", str(hub.path), *words])
+    return {"step": _STEP, "log_tail": said.strip(), "reproduce": line(hub.path, *words)}
 
 
 def _conflict(raw: bytes, onto: str, commit: str, seen: dict[str, str]) -> ConflictError:

@@ -1,5 +1,6 @@
 """Git as the rest of Shipway sees it: hubs, workspaces, and the user's repository."""
 
+from shipway.workspace.gitcommand import line
 from shipway.workspace.hub import Capture, Hub, Strategy, Workspace
 from shipway.workspace.publishing import create_repository, publish, settle
 from shipway.workspace.repository import RepositoryFacts, inspect, integrated, tip
@@ -13,6 +14,7 @@ __all__ = [
     "create_repository",
     "inspect",
     "integrated",
+    "line",
     "publish",
     "settle",
     "tip",

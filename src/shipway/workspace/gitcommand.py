@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -128,6 +129,11 @@ def _failure(verb: str, done: subprocess.CompletedProcess[bytes]) -> CommandErro
         return ResourceError("the disk is full", hint="make room, then `shipway run resume`")
     last = said.splitlines()[-1] if said else f"exit code {done.returncode}"
     return CommandError(f"git {verb} failed: {last}", details={"stderr": said[-4000:]})
+
+
+def line(repository: Path, *words: str) -> str:
+    """The same for a person's shell: what to type to see what git said of the repository."""
+    return shlex.join(["git", "-C", str(repository), *words])
 
 
 def text(done: subprocess.CompletedProcess[bytes]) -> str:
