@@ -51,6 +51,8 @@ class Port:
         self._slots = [self._next() for _ in range(SLOTS)]
         self._order = [self._lobby, *self._slots]
         self._live = 0
+        #: How often a slot had to be made to listen again: connections went astray before it.
+        self.repairs = 0
         self._attach()
 
     @property
@@ -87,6 +89,7 @@ class Port:
             slot.listen(BACKLOG)
             self._order.append(slot)
             self._attach()
+            self.repairs += 1
 
     def close(self) -> None:
         for one in (*self._slots, self._lobby):

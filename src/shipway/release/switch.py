@@ -198,12 +198,17 @@ class Service:
         question = probe.Question(
             self._port.number, running.health_path, running.pid, slot, timing.probe_timeout
         )
-        try:
-            return await asyncio.to_thread(probe.ask, question)
-        except probe.UnhealthyError as error:
-            if running.ended.is_set():
-                raise probe.UnhealthyError(f"its process {running.describe_exit()}") from error
-            raise
+        while True:
+            repairs = self._port.repairs
+            try:
+                return await asyncio.to_thread(probe.ask, question)
+            except probe.UnhealthyError as error:
+                if running.ended.is_set():
+                    raise probe.UnhealthyError(f"its process {running.describe_exit()}") from error
+                if self._port.repairs == repairs:
+                    raise
+                # A release that ends had shut down a socket: the question was led astray by that,
+                # and its answer says nothing. It ends once, so this does not go on for long.
 
     async def _switch(
         self,
