@@ -117,6 +117,17 @@ def test_what_its_environment_is_built_from(
     assert look(write(tmp_path, {"setup.py": "", **files})).requirements == expected
 
 
+def test_the_policy_of_the_base_says_how_it_is_tested_and_what_that_needs(tmp_path: Path) -> None:
+    policy = "version: 1\ntest: [make, quick]\nrequirements: [needs.txt]\n"
+    plan = made(write(tmp_path, {**PROJECT, ".shipway/policy.yaml": policy}))
+    assert plan.requirements == ["needs.txt"]
+    assert plan.test is not None
+    assert (plan.test.argv, plan.test.source) == (["make", "quick"], ".shipway/policy.yaml")
+    write(tmp_path, {".shipway/policy.yaml": "version: 1\ntset: [make]\n"})
+    with pytest.raises(ConfigurationError, match="tset"):
+        made(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("requirement", "title", "claim", "asks"),
     [

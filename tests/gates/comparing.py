@@ -13,6 +13,7 @@ from shipway.domain.states import Claim
 from shipway.gates.bench import TESTS, Bench
 from shipway.gates.changes import between
 from shipway.gates.comparison import Comparison, Side
+from shipway.gates.outfit import Outfitter
 from shipway.gates.project import survey
 from shipway.gates.stack import look
 from shipway.gates.tools import tool_environment
@@ -103,5 +104,6 @@ class Maker:
         return Comparison(
             hub=self.hub, base=side("base", before), head=side("head", after),
             changes=between(self.hub, before.commit, after.commit), claim=claim, claimed_by="test",
-            policy=policy or Policy(), environments=self.environments, work=work / "gates",
+            policy=policy or Policy(), work=work / "gates",
+            outfitter=Outfitter(self.environments, lambda _line: None, threading.Event()),
         )  # fmt: skip

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from comparing import Maker
 
 from shipway.contracts.model import ArtifactRef
 from shipway.gates.panel import Panel
@@ -92,3 +93,9 @@ def panel(
         return Panel(**(fields | given))
 
     return make
+
+
+@pytest.fixture
+def compare(hub, fence, environments, shelf, tmp_path, commit) -> Maker:
+    """Two small trees side by side, as `shipway check` has them."""
+    return Maker(hub, fence, environments, shelf, tmp_path / "compared", commit)

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from comparing import SHOP, Maker
+from comparing import SHOP
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shipway.domain.gates import Verdict
 from shipway.domain.policy import Policy
 from shipway.gates import advisories, dependencies, locked
-from shipway.gates.comparison import Comparison
 from shipway.gates.osv import PYPI, Package, key, look
 from shipway.gates.parsers.reading import UnreadableReportError
 
@@ -42,11 +40,6 @@ def zipped(path: Path, *records: dict[str, Any]) -> Path:
         for one in records:
             archive.writestr(f"{one['id']}.json", json.dumps(one))
     return path
-
-
-@pytest.fixture
-def compare(hub, fence, environments, shelf, tmp_path, commit) -> Callable[..., Comparison]:
-    return Maker(hub, fence, environments, shelf, tmp_path / "compared", commit)
 
 
 # -- versions and ranges ----------------------------------------------------------------------

@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
 
-import pytest
-from comparing import FIXED, GOLD, NEW_EDGE, SHOP, Maker
+from comparing import FIXED, GOLD, NEW_EDGE, SHOP
 
 from shipway.domain.gates import Verdict
 from shipway.domain.policy import Policy
 from shipway.gates import coverage, mutants
-from shipway.gates.comparison import Comparison
 from shipway.gates.mutants.mutate import mutants as plant
 from shipway.gates.mutants.mutate import spread
-
-
-@pytest.fixture
-def compare(hub, fence, environments, shelf, tmp_path, commit) -> Callable[..., Comparison]:
-    return Maker(hub, fence, environments, shelf, tmp_path / "compared", commit)
 
 
 def planted(source: str, *lines: int) -> set[str]:

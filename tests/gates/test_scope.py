@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
-from comparing import Maker
 
 from shipway.domain.gates import Verdict
 from shipway.domain.policy import Policy
 from shipway.gates import proof, scope, suite_gate, tamper
-from shipway.gates.comparison import Comparison
 from shipway.gates.look import Doubt
 from shipway.gates.suite import chosen_files, head_suite
 
@@ -29,11 +25,6 @@ HEAD = {
     "tests/test_shop.py": BASE["tests/test_shop.py"]
     + "\n\ndef test_two():\n    assert price(2) == 4\n",
 }
-
-
-@pytest.fixture
-def compare(hub, fence, environments, shelf, tmp_path, commit) -> Callable[..., Comparison]:
-    return Maker(hub, fence, environments, shelf, tmp_path / "compared", commit)
 
 
 def test_what_a_change_concerns_comes_nearest_first(compare) -> None:

@@ -8,7 +8,6 @@ import pytest
 from candidates import change_plan, write
 
 from shipway.contracts.change_plan import ChangePlan
-from shipway.gates.candidate import dependencies, requirement_files
 from shipway.gates.project import Project, survey
 from shipway.gates.selection import select, select_e2e
 from shipway.gates.testing import arguments
@@ -96,25 +95,3 @@ def test_an_undocumented_or_unimplemented_service_is_not_judged_by_a_document() 
     assert [one.selected for one in select_e2e(0, documented=True, checks=0)] == [False, True]
     assert [one.selected for one in select_e2e(3, documented=False, checks=2)] == [False, True]
     assert [one.selected for one in select_e2e(3, documented=True, checks=2)] == [True, True]
-
-
-def test_requirements_come_from_pyproject_when_nothing_else_says_them(tmp_path: Path) -> None:
-    declared = """
-[project]
-name = "shop"
-dependencies = ["click>=8"]
-[project.optional-dependencies]
-test = ["hypothesis"]
-docs = ["sphinx"]
-[dependency-groups]
-dev = ["coverage", {include-group = "other"}]
-"""
-    write(tmp_path, {"tree/pyproject.toml": declared, "work/.keep": ""})
-    project = survey(tmp_path / "tree", plan())
-    (made,) = requirement_files(project, tmp_path / "tree", tmp_path / "work")
-    assert made.read_text().split() == ["click>=8", "coverage", "hypothesis"]
-
-
-def test_metadata_of_a_wrong_shape_needs_nothing() -> None:
-    assert dependencies({"project": ["no"], "dependency-groups": "no"}) == []
-    assert dependencies({"project": {"dependencies": "click"}}) == []

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 
-import pytest
-from comparing import FIXED, SHOP, Maker
+from comparing import FIXED, SHOP
 from coverage import Coverage
 
 from shipway.domain.gates import Verdict
 from shipway.gates import probe, standard
-from shipway.gates.comparison import Comparison
 from shipway.gates.suite import head_suite
-
-
-@pytest.fixture
-def compare(hub, fence, environments, shelf, tmp_path, commit) -> Callable[..., Comparison]:
-    return Maker(hub, fence, environments, shelf, tmp_path / "compared", commit)
 
 
 def test_lint_findings_in_files_that_were_not_touched_only_inform(compare) -> None:
@@ -48,7 +41,7 @@ def test_what_a_tool_did_not_find_in_the_project_s_day_only_informs(compare) -> 
         comparison = compare({"shop.py": f"{FIXED}\n\n{added}\n"}, base=base)
         assert standard.LINT.judge(comparison).verdict is Verdict.FAIL
         comparison = compare({"shop.py": f"{FIXED}\n\n{added}\n"}, base=base)
-        comparison.day = "2026-01-01"
+        comparison.outfitter = replace(comparison.outfitter, day="2026-01-01")
         seen = standard.LINT.judge(comparison)
         assert seen.verdict is verdict, seen.summary
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import pytest
-from comparing import FIXED, GOLD, NEW_EDGE, SHOP, Maker
+from comparing import FIXED, GOLD, NEW_EDGE, SHOP
 
 from shipway.contracts.evidence import GateEvidence
 from shipway.domain.gates import Verdict
@@ -14,11 +11,6 @@ from shipway.gates import tamper
 from shipway.gates.comparison import Comparison
 
 TESTS = SHOP["tests/test_shop.py"]
-
-
-@pytest.fixture
-def compare(hub, fence, environments, shelf, tmp_path, commit) -> Callable[..., Comparison]:
-    return Maker(hub, fence, environments, shelf, tmp_path / "compared", commit)
 
 
 def judge(comparison: Comparison) -> GateEvidence:

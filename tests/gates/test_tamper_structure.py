@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 
 import pytest
-from comparing import SHOP, Maker
+from comparing import SHOP
 
 from shipway.contracts.evidence import FenceReport
 from shipway.gates import suite
@@ -22,11 +22,6 @@ from shipway.gates.tamper.relaxed import relaxed
 from shipway.gates.tamper.suppressions import suppressions
 from shipway.gates.tamper.trick import Level, Trick
 from shipway.workspace.fence import Finished
-
-
-@pytest.fixture
-def compare(hub, fence, environments, shelf, tmp_path, commit) -> Callable[..., Comparison]:
-    return Maker(hub, fence, environments, shelf, tmp_path / "compared", commit)
 
 
 @pytest.fixture

@@ -253,6 +253,28 @@ def test_an_environment_that_cannot_be_built_leaves_the_others_judged(
     assert "requirements.txt is not in the tree" in error.message
 
 
+def test_what_a_project_declares_anywhere_is_there_for_validate_as_for_check(
+    validated, commit, compare
+) -> None:
+    """A requirement of tox.ini, metadata of setup.cfg: one reader, so one and the same environment."""
+    project = {
+        "tox.ini": "[testenv]\ndeps =\n    iniconfig==2.0.0\n",
+        "setup.cfg": "[metadata]\nname = my-shop\nversion = 1.5\n",
+        "test_shop.py": (
+            "from importlib.metadata import version\n\nimport iniconfig\n\n\n"
+            "def test_installed():\n    assert version('my-shop') == '1.5'\n    assert iniconfig\n"
+        ),
+    }
+    before = commit(project)
+    after = commit({"shop.py": "PRICE = 3\n"}, on=before)
+    report = validated(after, on=before)
+    seen = one(report, "tests")
+    assert seen.verdict is Verdict.PASS, seen.summary
+    comparison = compare({"shop.py": "PRICE = 3\n"}, base=project)
+    checked = comparison.candidate(comparison.head).candidate
+    assert seen.inputs["environment"] == checked.digest
+
+
 def test_an_index_that_does_not_answer_may_be_tried_again(
     commit, panel, shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:

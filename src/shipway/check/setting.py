@@ -16,7 +16,7 @@ from shipway.errors import ConfigurationError
 from shipway.gates.bench import TESTS, Bench
 from shipway.gates.changes import between
 from shipway.gates.comparison import Comparison, Side
-from shipway.gates.declared import requires_python
+from shipway.gates.outfit import Outfitter
 from shipway.gates.project import survey
 from shipway.gates.stack import Stack, look
 from shipway.gates.tools import tool_environment
@@ -59,11 +59,9 @@ class Setting:
             types=base_stack.types or head_stack.types,
         )
         (self.work / "gates").mkdir()
-        environments = self.equipment.environments
+        outfitter = Outfitter(self.equipment.environments, self.ears.say, self.ears.cancel)
         if base_stack.stack == "python":
-            environments = environments.suiting(
-                requires_python(base.path), subject.committed()
-            )  # fmt: skip
+            outfitter = outfitter.suiting(base.path, subject.committed())
         return Comparison(
             hub=hub,
             base=self._side("base", subject.base, base, base_stack, claim, tools),
@@ -72,10 +70,9 @@ class Setting:
             claim=claim,
             claimed_by=by,
             policy=self.policy,
-            environments=environments,
+            outfitter=outfitter,
             work=self.work / "gates",
             message=subject.message,
-            day=environments.day(subject.committed()),
             covers=self.covers,
         )
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import re
 import shlex
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,34 +13,19 @@ from typing import Any, Literal, TypeVar, cast
 
 from shipway.domain.policy import Policy
 from shipway.domain.states import Claim
-from shipway.errors import Category, CommandError, FenceError, ShipwayError
+from shipway.errors import Category
 from shipway.gates.bench import TESTS, Bench
 from shipway.gates.changes import Change
-from shipway.gates.declared import name_of, requirement_files
 from shipway.gates.installed import install
-from shipway.gates.look import Doubt, candidate_environment, unreachable
+from shipway.gates.look import Doubt, candidate_environment
+from shipway.gates.outfit import Outfitter
 from shipway.gates.stack import Stack
-from shipway.gates.testing import brings_runner, provided
-from shipway.gates.tools import runner_environment
-from shipway.workspace.environments import Environment, Environments
+from shipway.gates.testing import provided
+from shipway.workspace.environments import Environments
 from shipway.workspace.fence import Command, Fence
 from shipway.workspace.git import Hub
 
 SETTINGS = ("pyproject.toml", "setup.cfg", ".bandit")
-
-DROPPED = 5
-"""How many packages that cannot be had an environment may do without."""
-_CULPRITS = tuple(
-    re.compile(pattern)
-    for pattern in (
-        r"there (?:are|is) no versions? of (?P<name>[\w.-]+)",
-        r"(?P<name>[\w.-]+) was not found in the package registry",
-        r"Failed to (?:download and )?build `(?P<name>[\w.-]+?)(?:==|`| @)",
-        r"No matching distribution found for (?P<name>[\w.-]+)",
-        r"Failed building wheel for (?P<name>[\w.-]+)",
-        r"Failed to build (?:installable wheels for some pyproject.toml based projects \()?(?P<name>[\w.-]+)",
-    )
-)
 
 T = TypeVar("T")
 
@@ -62,8 +46,8 @@ class Comparison:
     """Base and head, the change between them, the claim and the base's policy; safe in threads.
 
     ``claimed_by`` says where the claim comes from; ``work`` is a directory of ours; ``message`` is
-    what the head's own commits say, newest first; ``day`` is the one whose packages an old base
-    was written for, None for today's; ``covers`` is False when no gate that is run looks at coverage.
+    what the head's own commits say, newest first; ``covers`` is False when no gate that is run looks
+    at coverage.
     """
 
     hub: Hub
@@ -73,14 +57,22 @@ class Comparison:
     claim: Claim
     claimed_by: str
     policy: Policy
-    environments: Environments
+    outfitter: Outfitter
     work: Path
     message: str = ""
-    day: str | None = None
     covers: bool = True
     _made: dict[str, Future[Any]] = field(default_factory=dict, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1), init=False)
+
+    @property
+    def environments(self) -> Environments:
+        return self.outfitter.environments
+
+    @property
+    def day(self) -> str | None:
+        """The day whose packages an old base was written for, None for today's."""
+        return self.outfitter.day
 
     @property
     def fence(self) -> Fence:
@@ -209,101 +201,7 @@ class Comparison:
         if bench.project.stack != "python":
             return bench
         self.say(f"building the environment of the {side.name}")
-        try:
-            built = self._environment(bench)
-            runner = None
-            if not brings_runner(built):
-                runner = self._runner(bench)
-        except FenceError:
-            raise
-        except ShipwayError as error:
-            return replace(bench, unbuilt=_explained(error))
         # The base says what the project is: no candidate takes the place of what is installed.
         own = provided(self.base.bench.tree, self.base.bench.project.layout)
-        return replace(bench, candidate=built, runner=runner, own=own)
-
-    def _runner(self, bench: Bench) -> Environment:
-        """pytest and coverage for a candidate that brings none: ours, or those of its day."""
-        if self.day is None:
-            return runner_environment(self.environments, say=self.say, cancel=self.cancel)
-        files = _runner_of_its_day((), bench.work)
-        return self.environments.build(
-            files, before=self.day, say=self.say, cancel=self.cancel
-        )  # fmt: skip
-
-    def _installed(
-        self, bench: Bench, place: Path, before: str | None, *, loosened: bool
-    ) -> Environment:
-        """One way, without what cannot be had: whether a test needs that, its outcome tells."""
-        without: set[str] = set()
-        while True:
-            files = requirement_files(
-                bench.project, bench.tree, place, loosened=loosened, without=frozenset(without)
-            )
-            if before is not None:
-                files = [*files, *_runner_of_its_day(files, place)]
-            try:
-                return self.environments.build(
-                    files, before=before, say=self.say, cancel=self.cancel
-                )
-            except CommandError as error:
-                name = _culprit(error)
-                asked = {
-                    name_of(line)
-                    for path in files
-                    for line in path.read_text(encoding="utf-8").splitlines()
-                }
-                if name not in asked or len(without) >= DROPPED or self.cancel.is_set():
-                    raise
-                without.add(name)
-                self.say(f"{name} cannot be had: trying without it")
-
-    def _environment(self, bench: Bench) -> Environment:
-        """What the tree asks for; when that cannot be had any more, what comes next to it.
-
-        An old commit gets the packages of its day, since what came later may not go with it, and
-        one whose exact versions are gone gets the nearest there are. Raises the first way's error.
-        """
-        day = self.day
-        ways = [(day, False), *([(day, True), (None, False)] if day else []), (None, True)]
-        first: CommandError | None = None
-        for number, (before, loosened) in enumerate(ways):
-            place = bench.work / f"environment-{number}"
-            place.mkdir(exist_ok=True)
-            try:
-                return self._installed(bench, place, before, loosened=loosened)
-            except CommandError as error:
-                if self.cancel.is_set() or unreachable(error):
-                    raise
-                first = first or error
-        raise first or CommandError("the environment cannot be built")
-
-
-def _culprit(error: CommandError) -> str | None:
-    """The package that an installer says it cannot get or build."""
-    said = str(error.details.get("log_tail", ""))
-    match = next((found for one in _CULPRITS if (found := one.search(said))), None)
-    return name_of(match["name"]) if match else None
-
-
-def _runner_of_its_day(files: Iterable[Path], place: Path) -> list[Path]:
-    """pytest and coverage as they were, unless a lock says already what there is."""
-    if any("--hash=" in path.read_text(encoding="utf-8") for path in files):
-        return []
-    path = place / "runner.txt"
-    path.write_text("pytest\ncoverage\n", encoding="utf-8")
-    return [path]
-
-
-def _explained(error: ShipwayError) -> ShipwayError:
-    """The error with the end of pip's output, for the person who has to do something about it."""
-    if not isinstance(error, CommandError):
-        return error
-    lines = [line for line in str(error.details.get("log_tail", "")).splitlines() if line.strip()]
-    said = "\n".join(lines[-8:])
-    return CommandError(
-        f"{error.message}\n{said}\n(name what it needs under `requirements:` in the base's "
-        ".shipway/policy.yaml)",
-        hint=error.hint,
-        details=error.details,
-    )
+        equipped = self.outfitter.equipped(bench)
+        return equipped if equipped.candidate is None else replace(equipped, own=own)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from shipway.errors import RepositoryError
-from shipway.gates.candidate import GROUPS
 from shipway.gates.project import Project
 from shipway.gates.testers import told
 
@@ -24,6 +23,7 @@ _EXTRA = re.compile(
     r"(?i)^(dev|develop|developer|development|ci)$|(^|[-_])(unit)?tests?($|[-_])|^(testing|pytest)$"
 )
 DEPTH = 8
+GROUPS = ("dev", "test", "tests", "testing")
 
 
 def requirement_files(

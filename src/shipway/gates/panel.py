@@ -12,15 +12,15 @@ from typing import Any
 from shipway.contracts.change_plan import ChangePlan
 from shipway.contracts.evidence import GateEvidence, GateReport, GateSelection
 from shipway.contracts.service_plan import ServicePlan
-from shipway.errors import FenceError, ShipwayError
 from shipway.gates import selection, static
 from shipway.gates.bench import TESTS, Bench, Shelf
-from shipway.gates.candidate import requirement_files
+from shipway.gates.installed import install
+from shipway.gates.outfit import Outfitter
 from shipway.gates.project import survey
 from shipway.gates.runners import acceptance, schemathesis, tests
 from shipway.gates.service import declared
-from shipway.gates.testing import brings_runner
-from shipway.gates.tools import runner_environment, tool_environment
+from shipway.gates.testing import provided
+from shipway.gates.tools import tool_environment
 from shipway.resilience import deadline
 from shipway.workspace.environments import Environment, Environments
 from shipway.workspace.fence import Fence, Limits
@@ -53,12 +53,12 @@ class Panel:
         if base is not None and not bench.project.made:
             against = self._bench(plan, base, self.hub.tree(base), "base", tools=bench)
         chosen = selection.select(bench.project, against.project if against else None)
-        return self._judge(bench, against, chosen, commit)
+        return self._judge(plan, bench, against, chosen, commit)
 
     def only_tests(self, plan: Plan, commit: str, tree: str) -> GateReport:
         """The tests once more, for a merged tree."""
         bench = self._bench(plan, commit, tree, "merged")
-        return self._judge(bench, None, selection.only_tests(bench.project), commit)
+        return self._judge(plan, bench, None, selection.only_tests(bench.project), commit)
 
     def e2e(
         self, plan: Plan, commit: str, tree: str, document: Mapping[str, Any] | None
@@ -67,9 +67,9 @@ class Panel:
         bench = self._bench(plan, commit, tree, "candidate")
         said = declared(bench.tree, plan)
         names = said.requirements if said.requirements is not None else self._served(bench)
-        bench = self._with_candidate(
-            replace(bench, project=replace(bench.project, requirements=names)), serves=True
-        )
+        self.say("building the candidate's environment")
+        served = replace(bench, project=replace(bench.project, requirements=names))
+        bench = self._outfitter().as_declared(served)
         service = plan if isinstance(plan, ServicePlan) else None
         implemented = _implemented(plan, document)
         chosen = selection.select_e2e(
@@ -117,7 +117,7 @@ class Panel:
         return tool_environment(self.environments, say=self.say, cancel=self.cancel)
 
     def _judge(
-        self, bench: Bench, base: Bench | None, chosen: list[GateSelection], commit: str
+        self, plan: Plan, bench: Bench, base: Bench | None, chosen: list[GateSelection], commit: str
     ) -> GateReport:
         gates = [one.gate for one in chosen if one.selected]
         with ThreadPoolExecutor(AT_ONCE, "gate", deadline.inherit, (deadline.at(),)) as pool:
@@ -128,7 +128,7 @@ class Panel:
                 if gate not in NEEDS_CANDIDATE
             }
             if NEEDS_CANDIDATE & set(gates):
-                bench = self._with_candidate(bench)
+                bench = self._with_candidate(plan, bench, base)
                 base = base and replace(base, candidate=bench.candidate, unbuilt=bench.unbuilt)
             if "types" in gates:
                 running["types"] = pool.submit(static.judge, "types", bench, base)
@@ -137,26 +137,27 @@ class Panel:
             seen = [running[gate].result() for gate in gates]
         return GateReport(tree=bench.tree_id, selections=chosen, evidence=seen)
 
-    def _with_candidate(self, bench: Bench, *, serves: bool = False) -> Bench:
+    def _outfitter(self) -> Outfitter:
+        return Outfitter(self.environments, self.say, self.cancel)
+
+    def _with_candidate(self, plan: Plan, bench: Bench, base: Bench | None) -> Bench:
         """The bench with the candidate's environment, or with the reason why there is none."""
-        if bench.project.stack != "python" and not serves:
+        if bench.project.stack != "python":
             return bench
         self.say("building the candidate's environment")
-        try:
-            files = requirement_files(bench.project, bench.tree, bench.work)
-            built = self.environments.build(files, say=self.say, cancel=self.cancel)
-            runner = None
-            if not serves and not brings_runner(built):
-                runner = runner_environment(self.environments, say=self.say, cancel=self.cancel)
-        except FenceError:
-            raise
-        except ShipwayError as error:
-            return replace(bench, unbuilt=error)
-        return replace(bench, candidate=built, runner=runner)
+        known, outfitter = base or bench, self._outfitter()
+        if isinstance(plan, ChangePlan):
+            outfitter = outfitter.suiting(known.tree, self.hub.committed(plan.base))
+        equipped = outfitter.equipped(bench)
+        if base is None or equipped.candidate is None:
+            return equipped
+        return replace(equipped, own=provided(base.tree, base.project.layout))
 
     def _writable(self, bench: Bench, commit: str) -> Bench:
         """Tests get a checkout of their own: what they write must not be what other gates read."""
         checkout = self.hub.checkout(commit, self.work / "tested" / "tree")
+        if bench.project.stack == "python":
+            install(checkout.path, bench.project.layout)
         work = self.work / "tested" / "work"
         work.mkdir()
         return replace(bench, tree=checkout.path, readable=checkout.readable, work=work)

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -104,6 +104,11 @@ class Hub:
                 f"the history of {commit[:12]} cannot be read: {last[-1] if last else 'unknown'}",
                 hint="run `git fsck` in the repository; a partial clone must be completed first",
             )
+
+    def committed(self, commit: str) -> datetime:
+        """When a commit was made, by its committer's clock."""
+        said = git("log", "-1", "--format=%ct", commit, git_dir=self.path)
+        return datetime.fromtimestamp(int(text(said)), UTC)
 
     def checkout(self, commit: str | None, into: Path) -> Workspace:
         """A throw-away clone at a commit, with refs, configuration and hooks of its own.

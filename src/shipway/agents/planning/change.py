@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from shipway.agents.planning.doubts import Doubts
-from shipway.contracts.change_plan import ChangePlan, Service
+from shipway.check import catalogue, policyfile
+from shipway.contracts.change_plan import ChangePlan, Command, Service
 from shipway.contracts.plan import PlanRequest
 from shipway.contracts.service_file import ServiceFile
+from shipway.domain.policy import POLICY
 from shipway.domain.states import Claim
 from shipway.errors import UsageError
 from shipway.gates.stack import Stack, look
@@ -43,7 +46,7 @@ def plan_change(request: PlanRequest, requirement: str, tree: Path) -> ChangePla
     doubts = Doubts()
     title, prefix = _title(requirement)
     claim = _claim(request, prefix, title, doubts)
-    stack = look(tree)
+    stack = _stated(look(tree), tree)
     service = _service(tree)
     _note_gaps(stack, doubts)
     reasons = list(_reasons(requirement, prefix, stack, claim, service))
@@ -113,6 +116,17 @@ def _claim(request: PlanRequest, prefix: str | None, title: str, doubts: Doubts)
         f"It is taken as a {default} by its first word; say otherwise with --claim.",
     )
     return default
+
+
+def _stated(stack: Stack, tree: Path) -> Stack:
+    """What was found, unless the base's policy says itself how it is tested and what that needs."""
+    path = tree / POLICY
+    if path.is_symlink() or path.parent.is_symlink() or not path.is_file():
+        return stack
+    policy = policyfile.read(path.read_bytes(), catalogue.NAMES, f"{POLICY} of the base")
+    test = Command(argv=list(policy.test), source=POLICY) if policy.test else stack.test
+    needed = list(policy.requirements) or stack.requirements
+    return replace(stack, test=test, requirements=needed)
 
 
 def _service(tree: Path) -> Service | None:
