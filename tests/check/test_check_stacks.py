@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from pathlib import PurePosixPath
+import os
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 
 import pytest
-from checked import gate, policy
+from checked import gate, policy, write
 
 from shipway.contracts.check import Outcome
 from shipway.domain.gates import Verdict
 from shipway.domain.states import Claim
-from shipway.gates import conventions
+from shipway.gates import conventions, toolchains
 from shipway.workspace.fence import Command
 
 RUN = """. ./price.sh
@@ -70,7 +72,7 @@ def test_what_a_whole_run_says_catches_tricks_of_any_stack(
 def test_names_and_places_of_tests_and_of_what_runs_them() -> None:
     for name in (
         "a/price_test.go", "web/price.test.ts", "web/__tests__/price.js", "spec/price_spec.rb",
-        "tests/api.rs", "src/test/java/PriceTest.java", "test/helper.sh",
+        "tests/api.rs", "test.c", "src/test/java/PriceTest.java", "test/helper.sh",
     ):  # fmt: skip
         assert conventions.is_test(PurePosixPath(name)), name
     for name in ("price.go", "src/latest.ts", "contest.js", "tests/data.json"):
@@ -215,11 +217,52 @@ def test_a_project_of_another_stack_is_tested_by_its_tool_or_told_that_it_is_not
     repository = git_repository(files, [broken])
     report = judge(repository, base="HEAD~1", gates=("tests",))
     seen = gate(report, "tests")
-    asked = Command((program, "version" if program == "go" else "--version"), repository)
+    known = toolchains.found()
+    words = (program, "version" if program == "go" else "--version")
+    asked = Command(words, repository, readable=known.readable, env=known.env)
     if equipment.fence.run(asked).exit_code != 0:
         assert seen.verdict is Verdict.ERROR
-        assert "not installed where tests can see it" in seen.summary
+        assert f"{program} is not installed where tests can see it" in seen.summary
         assert report.outcome is Outcome.PERSON
         return
     assert seen.verdict is Verdict.FAIL, seen.summary
     assert report.outcome is Outcome.REJECTED
+
+
+def test_a_tool_that_nobody_has_is_one_question_with_what_to_do(judge, git_repository) -> None:
+    asks = policy("test: [frobnicate, all]\n")
+    repository = git_repository({**SHELL, **asks}, [{"price.sh": FIXED, "tests/run.sh": MEANT}])
+    report = judge(repository, base="HEAD~1", gates=JUDGES, claim=Claim.FIX)
+    assert report.outcome is Outcome.PERSON, report.summary
+    (asked,) = report.decisions
+    assert asked.question.startswith("tests, proof, tamper could not judge (ERROR): frobnicate is")
+    assert "install it on this machine, or name another `test:`" in asked.question
+
+
+@pytest.fixture
+def home_with_go(tmp_path, monkeypatch) -> Iterator[Path]:
+    """A program below the home, beside what is nobody's business."""
+    home = tmp_path / "home"
+    tests = f"test ! -e {home}/key || exit 1\n"
+    said = "echo '--- PASS: TestTwo (0.00s)'\n"
+    write(home, {"sdk/go/bin/go": f"#!/bin/sh\n{tests}{said}", "key": "k\n"})
+    (home / "sdk/go/bin/go").chmod(0o755)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("PATH", f"{home}/sdk/go/bin:{os.environ['PATH']}")
+    toolchains.found.cache_clear()
+    yield home
+    toolchains.found.cache_clear()
+
+
+def test_a_toolchain_below_the_home_is_seen_by_tests_and_nothing_beside_it(
+    home_with_go, judge, git_repository
+) -> None:
+    files, _ = STACKS["go"]
+    repository = git_repository(files, [{"notes.txt": "x\n"}])
+    seen = gate(judge(repository, base="HEAD~1", gates=("tests",)), "tests")
+    assert seen.verdict is Verdict.ERROR
+    assert f"{home_with_go}/sdk/go/bin is hidden from them" in seen.summary
+    write(home_with_go, {"sdk/go/pkg/tool/link": ""})  # as go is unpacked
+    toolchains.found.cache_clear()
+    seen = gate(judge(repository, base="HEAD~1", gates=("tests",)), "tests")
+    assert seen.verdict is Verdict.PASS, seen.summary

@@ -20,6 +20,7 @@ import shipway
 from shipway.contracts.evidence import GateEvidence, GateSelection
 from shipway.contracts.model import ArtifactRef
 from shipway.domain.gates import Verdict
+from shipway.gates import toolchains
 
 KEPT_S = 30 * 24 * 3600.0
 MOST = 4000
@@ -56,6 +57,7 @@ def surroundings(python: Path, fence: str) -> list[object]:
         len(os.sched_getaffinity(0)),
         fence,
         [_stamp(Path(place)) for place in (*_SYSTEM, *os.environ.get("PATH", "").split(":"))],
+        [_stamp(place) for place in toolchains.watched()],
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from shipway.check.waivers import digest
 from shipway.contracts.check import Decision, Outcome
@@ -25,7 +25,7 @@ def decide(
     required = [one for one in evidence if one.enforcement is Enforcement.REQUIRED]
     bad = [one for one in required if one.gate not in waived and not passed(one)]
     against = [one for one in bad if one.verdict is Verdict.FAIL and one.ask is None]
-    decisions = [_decision(one) for one in bad if one not in against]
+    decisions = list(_decisions([one for one in bad if one not in against]))
     if against:
         others = f" and {len(against) - 1} more" if len(against) > 1 else ""
         summary = f"{against[0].gate}{others} failed: {against[0].summary}"
@@ -56,23 +56,44 @@ def _judgement(one: GateEvidence, waived: Collection[str]) -> Judgement:
     return Judgement(one.gate, Verdict.PASS, max(one.examined, 1), one.summary, one.enforcement)
 
 
-def _decision(one: GateEvidence) -> Decision:
-    if one.ask is not None:
-        waiver = f"gate: {one.gate}, digest: {digest(one)}, approver, reason, expires"
-        return Decision(
-            gate=one.gate,
-            question=one.ask,
-            how=[
-                "if it is not meant: change it and check again",
-                f"if it is: merge it by hand, or write a waiver into {POLICY} ({waiver})",
-            ],
-        )
+def _decisions(undecided: Sequence[GateEvidence]) -> Iterator[Decision]:
+    """One for each question; gates that could not judge for one and the same reason share one."""
+    told: set[str] = set()
+    for one in undecided:
+        if one.ask is not None:
+            yield _asked(one, one.ask)
+        elif one.gate not in told:
+            alike = [
+                other for other in undecided
+                if other.ask is None and other.verdict is one.verdict
+                and other.summary.endswith(one.summary)
+            ]  # fmt: skip
+            names = [other.gate for other in alike]
+            told.update(names)
+            yield _unable(one, names)
+
+
+def _asked(one: GateEvidence, question: str) -> Decision:
+    waiver = f"gate: {one.gate}, digest: {digest(one)}, approver, reason, expires"
     return Decision(
         gate=one.gate,
-        question=f"{one.gate} could not judge ({one.verdict.value}): {one.summary}",
+        question=question,
+        how=[
+            "if it is not meant: change it and check again",
+            f"if it is: merge it by hand, or write a waiver into {POLICY} ({waiver})",
+        ],
+    )
+
+
+def _unable(one: GateEvidence, names: Sequence[str]) -> Decision:
+    listed = ", ".join(names)
+    then = "it only informs" if len(names) == 1 else "they only inform"
+    return Decision(
+        gate=one.gate,
+        question=f"{listed} could not judge ({one.verdict.value}): {one.summary}",
         how=[
             "mend the reason and check again",
-            f"or write `advisory: [{one.gate}]` into {POLICY}, so that it only informs",
+            f"or write `advisory: [{listed}]` into {POLICY}, so that {then}",
         ],
     )
 

@@ -12,6 +12,7 @@ from shipway.contracts.evidence import Finding, GateEvidence, Measurement
 from shipway.domain.gates import Verdict
 from shipway.domain.policy import PolicyCommand
 from shipway.errors import Category
+from shipway.gates import toolchains
 from shipway.gates.baseline import split
 from shipway.gates.bench import TESTS, Bench
 from shipway.gates.comparison import Comparison, Side
@@ -65,7 +66,8 @@ def _look(
     bench = comparison.ready(comparison.fresh(comparison.prepared(side), side.commit))
     finished = _run(bench, command, record)
     if finished.exit_code in MISSING:
-        raise Doubt(f"{shlex.join(command.run)} is not installed here", Category.DEPENDENCY)
+        said = toolchains.where(command.run[0]) if finished.missing else "its log says what"
+        raise Doubt(f"{shlex.join(command.run)} is not installed here: {said}", Category.DEPENDENCY)
     check_ended(finished, frozenset(range(256)))
     if command.report is None or command.format is None:
         return _Seen(bench, finished, None)
@@ -81,12 +83,16 @@ def _run(bench: Bench, command: PolicyCommand, record: Record) -> Finished:
     place = bench.place(command.gate)
     record.command = list(command.run)
     record.reproduce = shlex.join(command.run)
-    path = [str(bench.candidate.path / "bin")] if bench.candidate is not None else []
+    known, own = toolchains.found(), bench.candidate
+    path = [*([str(own.path / "bin")] if own is not None else []), *known.programs]
     record.finished = bench.run(
         record.command, writable=place, cwd=bench.tree,
         limits=replace(TESTS, seconds=command.seconds),
-        readable=() if bench.candidate is None else (bench.candidate.path,),
-        env={"PATH": ":".join([*path, "/usr/local/bin", "/usr/bin", "/bin"])},
+        readable=(*known.readable, *(() if own is None else (own.path,))),
+        env={
+            **toolchains.caches(bench.tree), **known.env,
+            "PATH": ":".join([*path, "/usr/local/bin", "/usr/bin", "/bin"]),
+        },
     )  # fmt: skip
     return record.finished
 

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar, cast
 from shipway.domain.policy import Policy
 from shipway.domain.states import Claim
 from shipway.errors import Category
+from shipway.gates import toolchains
 from shipway.gates.bench import TESTS, Bench
 from shipway.gates.changes import Change
 from shipway.gates.installed import install
@@ -21,6 +22,7 @@ from shipway.gates.look import Doubt, candidate_environment
 from shipway.gates.outfit import Outfitter
 from shipway.gates.stack import Stack
 from shipway.gates.testing import provided
+from shipway.workspace import pipsettings
 from shipway.workspace.environments import Environments
 from shipway.workspace.fence import Command, Fence
 from shipway.workspace.git import Hub
@@ -146,9 +148,11 @@ class Comparison:
         if not words:
             return bench
         self.say(f"preparing: {shlex.join(words)}")
+        known = toolchains.found()
+        env = {**toolchains.caches(bench.tree), **known.env, **pipsettings.reaching()}
         command = Command(
             argv=tuple(words), cwd=bench.tree, writable=(bench.tree,), limits=TESTS, network=True,
-            readable=bench.readable,
+            readable=(*bench.readable, *known.readable), env=env,
         )  # fmt: skip
         done = self.fence.run(command, cancel=self.cancel)
         if not done.ok:

@@ -10,7 +10,7 @@ from typing import Any
 PLACES = frozenset({"test", "tests", "spec", "specs", "__tests__", "t", "testdata"})
 NAMES = re.compile(
     r".+_test\.(go|rs|c|cc|cpp|exs?|dart|sh)|.+[._-](test|spec)\.[cm]?[jt]sx?|.+_spec\.rb"
-    r"|.+_test\.rb|test_.+\.(sh|rb|c|cc|cpp|js)|.+Tests?\.(java|kt|cs|php|scala|swift)|.+\.(bats|t)"
+    r"|.+_test\.rb|tests?\.(sh|rb|c|cc|cpp|[cm]?[jt]sx?)|test_.+\.(sh|rb|c|cc|cpp|js)|.+Tests?\.(java|kt|cs|php|scala|swift)|.+\.(bats|t)"
 )
 CODE = frozenset({
     ".go", ".rs", ".c", ".cc", ".cpp", ".h", ".hpp", ".js", ".cjs", ".mjs", ".jsx", ".ts", ".tsx",

@@ -122,6 +122,8 @@ def prove(comparison: Comparison, record: Record, *, needed: bool) -> GateEviden
     mine = head(comparison)
     _describe(record, mine)
     bench = comparison.head.bench
+    if not mine.tests and not mine.failed:
+        raise Doubt(mine.why)  # whether that is the change's doing, the gate ``tests`` says
     if not mine.good:
         return evidence(
             bench, record, Verdict.FAIL, f"the head's tests: {mine}", Reading(mine.tests)

@@ -16,15 +16,23 @@ _OURS = {"PIP_CONFIG_FILE", "PIP_CACHE_DIR", "PIP_NO_CACHE_DIR", "PIP_TARGET", "
 _OURS |= {"PIP_USER", "PIP_ROOT", "PIP_REQUIRE_VIRTUALENV", "PIP_PYTHON", "PIP_LOG"}
 
 
-def environment() -> dict[str, str]:
-    """pip's own variables, proxies and certificates, as they are set for us."""
-    kept = {
+def reaching() -> dict[str, str]:
+    """Proxies and certificates, as they are set for us: what whoever fetches anything needs."""
+    return {
         name: value
         for name, value in os.environ.items()
-        if (name.startswith("PIP_") and name not in _OURS)
-        or name.lower() in _PROXIES
-        or name in _CERTIFICATES
+        if name.lower() in _PROXIES or name in _CERTIFICATES
     }
+
+
+def environment() -> dict[str, str]:
+    """pip's own variables, and how the network is reached."""
+    own = {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith("PIP_") and name not in _OURS
+    }
+    kept = own | reaching()
     return kept | {"PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 
 

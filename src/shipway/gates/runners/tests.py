@@ -9,6 +9,7 @@ from pathlib import Path
 from shipway.contracts.evidence import GateEvidence
 from shipway.domain.gates import Verdict
 from shipway.errors import Category
+from shipway.gates import toolchains
 from shipway.gates.bench import Bench
 from shipway.gates.installed import PROGRAMS
 from shipway.gates.look import Doubt, Record, check_ended, evidence
@@ -53,16 +54,27 @@ def read(bench: Bench, record: Record, suite: Suite) -> Reading:
     return tally(suite)
 
 
-def _paths(bench: Bench) -> dict[str, str]:
+def _paths(bench: Bench, known: toolchains.Toolchains) -> dict[str, str]:
     """A command of a Python project finds the candidate's programs first, and its sources."""
+    env = {**toolchains.caches(bench.tree), **known.env}
     if bench.candidate is None:
-        return {}
+        return env
     sources = [bench.tree / "src", bench.tree] if bench.project.layout == "src" else [bench.tree]
     programs = (one for path in sources for one in path.glob(f"*.dist-info/{PROGRAMS}"))
-    return {
-        "PATH": os.pathsep.join(map(str, [*programs, bench.candidate.path / "bin", os.defpath])),
+    first = [*programs, bench.candidate.path / "bin", *known.programs, os.defpath]
+    return env | {
+        "PATH": os.pathsep.join(map(str, first)),
         "PYTHONPATH": os.pathsep.join(map(str, sources)),
     }
+
+
+def _missing(tool: str, *, itself: bool) -> str:
+    if itself:
+        return f"{tool} is not installed where tests can see it: {toolchains.where(tool)}"
+    return (
+        f"a command that {tool} needs is not installed where tests can see it (homes are hidden "
+        "from them); its log says which"
+    )
 
 
 def command(bench: Bench, record: Record) -> Reading:
@@ -74,14 +86,14 @@ def command(bench: Bench, record: Record) -> Reading:
     record.command = list(bench.project.test)
     record.reproduce = shlex.join(record.command)
     record.tool = Path(record.command[0]).name
+    known = toolchains.found()
+    own = () if bench.candidate is None else (bench.candidate.path,)
     finished = record.finished = bench.run(
         record.command, writable=place, cwd=bench.tree, limits=bench.patience,
-        readable=() if bench.candidate is None else (bench.candidate.path,), env=_paths(bench),
+        readable=(*known.readable, *own), env=_paths(bench, known),
     )  # fmt: skip
     if finished.exit_code in MISSING:
-        what = f"{record.tool} is" if finished.missing else f"a command that {record.tool} needs is"
-        said = f"{what} not installed where tests can see it (homes are hidden from them)"
-        raise Doubt(said, Category.DEPENDENCY)
+        raise Doubt(_missing(record.tool, itself=finished.missing), Category.DEPENDENCY)
     check_ended(finished, frozenset(range(256)))
     try:
         reading = summary.read(finished.output)
