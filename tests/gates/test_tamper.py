@@ -294,3 +294,123 @@ def name():
 '''
     seen = judge(compare({"shop.py": forge}))
     assert seen.verdict is not Verdict.PASS
+
+
+# -- tests that still stand there -------------------------------------------------------------
+
+SILENCED = """import pytest
+import shop
+from shop import name, total
+
+
+class TestInClass:
+    def test_in_class(self):
+        assert total(3, 2) == 6
+
+
+class TestDenied:
+    def test_denied(self):
+        assert total(3, 3) == 9
+
+
+def test_renamed():
+    assert total(4, 2) == 8
+
+
+def test_under_if():
+    assert total(5, 2) == 10
+
+
+def test_nested():
+    assert total(6, 2) == 12
+
+
+def test_taken_out():
+    assert total(7, 2) == 14
+
+
+def test_bound_anew():
+    assert total(8, 2) == 16
+
+
+def test_switched_off():
+    assert total(9, 2) == 18
+
+
+def test_fixture():
+    assert total(10, 2) == 20
+
+
+def test_shadowed():
+    assert total(11, 2) == 22
+
+
+def test_stand_in():
+    assert total(12, 2) == 24
+
+
+def test_module_stand_in():
+    assert name() == "shop"
+"""
+
+
+def silenced() -> str:
+    changes = {
+        "class TestInClass": "class InClass",
+        "class TestDenied:": "class TestDenied:\n    __test__ = False\n",
+        "def test_renamed": "def _renamed",
+        "def test_under_if():\n    assert total(5, 2) == 10":
+            "if False:\n\n    def test_under_if():\n        assert total(5, 2) == 10",
+        "def test_nested():\n    assert total(6, 2) == 12":
+            "def test_outer():\n    def test_nested():\n        assert total(6, 2) == 12",
+        "def test_fixture": "@pytest.fixture\ndef test_fixture",
+        "    assert total(12, 2)": "    total = lambda price, count: 24\n    assert total(12, 2)",
+        "import name, total": 'import total\n\n\ndef name():\n    return "shop"\n',
+    }  # fmt: skip
+    text = SILENCED
+    for old, new in changes.items():
+        assert old in text
+        text = text.replace(old, new)
+    ends = (
+        "del test_taken_out", "test_bound_anew = None", "test_switched_off.__test__ = False",
+        "def test_shadowed():\n    pass",
+        "def test_edge():\n    assert shop.total(10, 10) == 90",
+    )  # fmt: skip
+    return text + "".join(f"\n\n{end}\n" for end in ends)
+
+
+def test_a_test_that_is_never_met_or_asks_a_stand_in_is_seen_whatever_the_way(compare) -> None:
+    """All pass on the head's source, a new one proves the fix: only what was silenced is told."""
+    change = {"shop.py": FIXED, "tests/test_shop.py": silenced()}
+    seen = judge(compare(change, base={**SHOP, "tests/test_shop.py": SILENCED}))
+    assert seen.verdict is Verdict.FAIL
+    told = {
+        (one.rule, name.strip(":"))
+        for one in seen.findings
+        if one.severity != "note"
+        for name in one.message.split()[:1]
+    }
+    unheard = {
+        "TestInClass::test_in_class", "TestDenied::test_denied", "test_renamed", "test_under_if",
+        "test_nested", "test_taken_out", "test_bound_anew", "test_switched_off", "test_fixture",
+    }  # fmt: skip
+    file = "tests/test_shop.py"
+    expected = {
+        ("test-unheard", f"{file}::{name}") for name in unheard - {"test_renamed", "test_nested"}
+    }
+    expected |= {("test-deleted", f"{file}::{name}") for name in ("test_renamed", "test_nested")}
+    expected |= {("stand-in", f"{file}::test_stand_in"), ("stand-in", file)}
+    expected |= {("assertion-removed", f"{file}::test_shadowed")}
+    assert told == expected
+
+
+def test_tests_that_a_base_class_holds_now_are_still_met(compare) -> None:
+    base = "import shop\n\n\nclass TestIt:\n    def test_total(self):\n        assert shop.total(3, 2) == 6\n"
+    shared = base.replace("class TestIt:", "class Shared:")
+    shared += "\n\nclass TestOne(Shared):\n    pass\n\n\nclass TestTwo(Shared):\n    pass\n"
+    change = {
+        "shop.py": SHOP["shop.py"] + "\n\ndef tax():\n    return 5\n",
+        "tests/test_shop.py": shared,
+    }
+    seen = judge(compare(change, base={**SHOP, "tests/test_shop.py": base}, claim=Claim.REFACTOR))
+    assert accepted(seen) == set()

@@ -61,9 +61,25 @@ def _dump(node: Function) -> str:
     return ast.dump(node.args) + "|" + "|".join(ast.dump(one) for one in body)
 
 
+def idle(node: Function) -> list[Function]:
+    """Functions inside a function that it never uses: what they hold is never run."""
+    used = {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
+    return [
+        one
+        for one in ast.walk(node)
+        if isinstance(one, Function)
+        and one is not node
+        and one.name not in used
+        and not one.decorator_list
+    ]
+
+
 def _content(node: Function) -> Iterator[str]:
+    never = {id(part) for inner in idle(node) for part in ast.walk(inner)}
     for part in (*node.body, *node.decorator_list):
         for one in ast.walk(part):
+            if id(one) in never:
+                continue
             if isinstance(one, ast.Constant):
                 yield f"={one.value!r}"
             elif isinstance(one, ast.Attribute):
@@ -105,9 +121,11 @@ def cases(path: str, module: ast.Module | None) -> list[Case]:
 def _functions(
     path: str, module: ast.Module, body: list[ast.stmt], around: tuple[ast.ClassDef, ...]
 ) -> Iterator[Case]:
+    last = {node.name: node for node in body if isinstance(node, Function)}
     for node in body:
         if isinstance(node, Function):
-            yield Case(path, tuple(one.name for one in around), node, around, module)
+            if last[node.name] is node:  # one that is defined again below is never run
+                yield Case(path, tuple(one.name for one in around), node, around, module)
         elif isinstance(node, ast.ClassDef):
             yield from _functions(path, module, node.body, (*around, node))
         elif isinstance(node, ast.If | ast.Try | ast.With):
@@ -179,12 +197,13 @@ def _by_key(
 
 def _by_content(left: list[Case], right: list[Case], found: Pairing) -> None:
     changed = [new for old, new in found.pairs if old.whole != new.whole and new.is_test]
+    called = {name for new in (*right, *changed) if new.is_test for name in new.content}
+    # What no test is and no test calls is never run, whatever it holds.
+    run = [new for new in (*right, *changed) if new.is_test or f".{new.name}" in called]
     taken = set()
     for one in left:
         content = one.content
-        heirs = (
-            new for new in (*right, *changed) if len(content) >= LEAST and content <= new.content
-        )
+        heirs = (new for new in run if len(content) >= LEAST and content <= new.content)
         heir = next(heirs, None) if one.is_test else None
         if heir is None:
             found.gone.append(one)

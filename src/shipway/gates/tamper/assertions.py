@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from shipway.gates.cases import Case, Function
+from shipway.gates.cases import Case, Function, idle
 
 STRONG, WEAK, EMPTY = 2, 1, 0
 TRUTHS = frozenset({"assertTrue", "assertFalse", "assert_", "failUnless", "failIf"})
@@ -197,8 +197,10 @@ def _cuts(node: Function) -> Iterator[ast.stmt]:
 
 
 def _dead(node: Function) -> set[int]:
-    """What can never be reached: below ``if False``, or after a return of the function itself."""
+    """What is never reached: ``if False``, after the function's own return, a function never used."""
     dead: set[int] = set()
+    for inner in idle(node):
+        dead |= {id(part) for part in ast.walk(inner)}
     for one in ast.walk(node):
         if isinstance(one, ast.If | ast.While) and _is_false(one.test):
             dead |= {id(part) for top in one.body for part in ast.walk(top)}

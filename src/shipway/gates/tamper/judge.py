@@ -20,6 +20,7 @@ from shipway.gates.tamper.outcomes import gone, lost
 from shipway.gates.tamper.relaxed import relaxed
 from shipway.gates.tamper.suppressions import suppressions
 from shipway.gates.tamper.trick import Level, Trick
+from shipway.gates.tamper.unheard import stand_ins, unheard
 from shipway.gates.tamper.weakened import weakened
 
 READ_ONLY: tuple[Callable[[Comparison], Iterable[Trick]], ...] = (hooks, relaxed, suppressions)
@@ -61,6 +62,8 @@ def _measured(comparison: Comparison, seen: Measured) -> Iterator[Trick]:
         return
     yield from lost(comparison, seen)
     yield from gone(comparison, seen)
+    yield from unheard(seen)
+    yield from stand_ins(comparison, seen)
     yield from weakened(seen)
     yield from golden(comparison, seen)
     yield from _forced(seen)
