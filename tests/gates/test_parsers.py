@@ -15,6 +15,7 @@ from shipway.gates.parsers import (
     coverage,
     junit,
     mypy,
+    pylint,
     ruff,
     schemathesis,
     secrets,
@@ -47,6 +48,8 @@ BANDIT = {
     "results": [{"test_id": "B602", "issue_text": "shell", "filename": "./a.py", "line_number": 2,
                  "issue_severity": "HIGH"}],
 }  # fmt: skip
+PYLINT = [{"type": "convention", "module": "a", "obj": "", "line": 2, "column": 0, "path": "a.py",
+           "symbol": "invalid-name", "message": "no", "message-id": "C0103"}]  # fmt: skip
 SECRETS = {
     "plugins_used": [{"name": "KeywordDetector"}],
     "results": {"tree/a.py": [{"type": "Secret Keyword", "line_number": 4, "hashed_secret": "ab"}]},
@@ -94,6 +97,7 @@ READERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {
     "coverage": (coverage.read, dumped(COVERED)),
     "ruff": (lambda data: ruff.read(data, b"a.py\n", "/tree"), dumped(RUFF)),
     "bandit": (lambda data: bandit.read(data, "/tree"), dumped(BANDIT)),
+    "pylint": (lambda data: pylint.read(data, "/tree", 1, failed=True), dumped(PYLINT)),
     "secrets": (lambda data: secrets.read(data, "/", "/tree"), dumped(SECRETS)),
     "mypy": (lambda data: mypy.read(data, CHECKED, "/tree"), MYPY),
     "schemathesis": (lambda data: schemathesis.read(data, FAULTS), dumped(API)),
@@ -130,7 +134,7 @@ def test_garbage_is_unreadable_or_says_nothing(name: str, data: bytes) -> None:
     except UnreadableReportError:
         return
     # Some formats are a list of findings: an empty one is a report, and finds nothing.
-    assert name in {"ruff", "summary"}
+    assert name in {"ruff", "pylint", "summary"}
     assert isinstance(found, Reading)
     assert name == "summary" or not found.findings
 
@@ -221,6 +225,16 @@ def test_a_file_that_bandit_could_not_read_is_no_evidence() -> None:
     broken = {**BANDIT, "errors": [{"filename": "./a.py", "reason": "syntax error"}]}
     with pytest.raises(UnreadableReportError, match=r"a\.py"):
         bandit.read(dumped(broken), "/tree")
+
+
+def test_what_pylint_only_mentions_informs_unless_it_breaks_the_program() -> None:
+    def severities(kind: str, *, failed: bool) -> list[str]:
+        said = dumped([{**PYLINT[0], "type": kind}])
+        return [one.severity for one in pylint.read(said, "/tree", 1, failed=failed).findings]
+
+    assert severities("convention", failed=True) == ["error"]
+    assert severities("convention", failed=False) == ["warning"]
+    assert severities("error", failed=False) == ["error"]
 
 
 def test_secrets_are_placed_and_never_shown() -> None:

@@ -68,6 +68,16 @@ BUILT_IN: tuple[Gate, ...] = (
         _at("standard:LINT"),
     ),
     Gate(
+        "pylint", 6.0, ADVISORY,
+        "the project's own pylint has nothing new to say of the changed files",
+        _at("linting:RULE"),
+    ),
+    Gate(
+        "hooks", 4.0, ADVISORY,
+        "the hooks of .pre-commit-config.yaml that can be run here have nothing new to say",
+        _at("hooks:RULE"),
+    ),
+    Gate(
         "secrets", 3.0, REQUIRED,
         "nothing that looks like a password or key comes in", _at("standard:SECRETS"),
     ),

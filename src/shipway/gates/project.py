@@ -19,6 +19,7 @@ RUFF = ("ruff.toml", ".ruff.toml")
 PYRIGHT = "pyrightconfig.json"
 FLAKE8 = (".flake8", "setup.cfg", "tox.ini")
 MYPY = ("mypy.ini", ".mypy.ini")
+PYLINT = ("pylintrc", ".pylintrc")
 SKIPPED = frozenset({".git", ".hg", ".tox", ".nox", ".venv", "venv", "node_modules", "__pycache__"})
 
 
@@ -30,7 +31,8 @@ class Project:
     finding counts. For a change only findings that are not on the base count. ``sources`` are the
     Python files that are no tests. ``by_flake8`` has flake8 look
     at style instead of ruff; ``ruff_isolated`` leaves the project's ruff configuration aside;
-    ``types_of`` are files whose types are checked alone, without the project's configuration.
+    ``types_of`` are files whose types are checked alone, without the project's configuration, and
+    ``style_of`` those that a linter of whole projects looks at.
     """
 
     name: str
@@ -44,10 +46,12 @@ class Project:
     by_flake8: bool = False
     ruff_isolated: bool = False
     types_of: tuple[str, ...] = ()
+    style_of: tuple[str, ...] = ()
     has_mypy: bool = False
     mypy_targets: bool = False
     mypy_plugins: bool = False
     has_pyright: bool = False
+    has_pylint: bool = False
     has_bandit: bool = False
     layout: Literal["src", "flat"] = "flat"
     python_files: int = 0
@@ -95,6 +99,13 @@ def _pyright(tree: Path, table: dict[str, Any]) -> bool:
     return bool({"pyright", "basedpyright"} & set(table)) or (tree / PYRIGHT).is_file()
 
 
+def _pylint(tree: Path, table: dict[str, Any]) -> bool:
+    if "pylint" in table or any((tree / name).is_file() for name in PYLINT):
+        return True
+    named = (_ini(tree / "setup.cfg", f"pylint.{part}") for part in ("MASTER", "MAIN", "main"))
+    return any(one is not None for one in named)
+
+
 def python_files(tree: Path) -> list[Path]:
     """Every Python source of the tree, relative to it, in order."""
     found: list[Path] = []
@@ -131,6 +142,7 @@ def survey(tree: Path, plan: ServicePlan | ChangePlan) -> Project:
         mypy_targets=bool(mypy and {"files", "packages", "modules"} & set(mypy)),
         mypy_plugins=bool(mypy and mypy.get("plugins")),
         has_pyright=_pyright(tree, table),
+        has_pylint=_pylint(tree, table),
         has_bandit="bandit" in table,
         layout="src" if (tree / "src").is_dir() else "flat",
         python_files=len(files),

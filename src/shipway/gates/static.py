@@ -12,9 +12,11 @@ from shipway.gates.baseline import split
 from shipway.gates.bench import Bench
 from shipway.gates.look import Doubt, Look, Record, evidence
 from shipway.gates.parsers.reading import Reading, UnreadableReportError
-from shipway.gates.runners import bandit, detect_secrets, flake8, mypy, pyright, ruff
+from shipway.gates.runners import bandit, detect_secrets, flake8, mypy, pylint, pyright, ruff
 
-RUNNERS: dict[str, ModuleType] = {one.GATE: one for one in (ruff, mypy, bandit, detect_secrets)}
+RUNNERS: dict[str, ModuleType] = {
+    one.GATE: one for one in (ruff, mypy, bandit, detect_secrets, pylint)
+}
 
 
 def _runner(gate: str, bench: Bench) -> ModuleType:

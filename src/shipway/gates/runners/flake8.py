@@ -23,7 +23,8 @@ def look(bench: Bench, record: Record) -> Look:
     if home is None:
         raise Doubt("neither the project nor Shipway has flake8 here")
     record.inputs["checker"] = home.digest
-    tool = [str(home.python), "-m", TOOL]
+    # The program itself: with -m a file of that name in the tree would be run in its place.
+    tool = [str(home.bin(TOOL))]
     record.version = version(bench, tool, place)
     report = place / "report"
     record.command = [
