@@ -31,18 +31,22 @@ def test_submodules_pointers_links_binaries_and_huge_diffs_are_taken_in_stride(
     (repository / "picture.png").write_bytes(bytes(range(256)) * 40)
     (repository / "outside").symlink_to("/etc/passwd")
     (repository / "nowhere").symlink_to("gone/away")
+    (repository / "everything").symlink_to("/")  # pytest would look for tests in all there is
     Path(os.fsdecode(os.fsencode(repository) + b"/caf\xe9.txt")).write_bytes(b"\xff\xfe\n" * 9)
+    Path(os.fsdecode(os.fsencode(repository) + b"/caf\xe9.py")).write_bytes(b"x = 1\n")
+    (repository / "latin.py").write_bytes(b"# caf\xe9\nx = 1\n")  # coverage stumbles over both
     write(repository, {".gitmodules": '[submodule "other"]\n\tpath = lib/other\n\turl = ../o\n'})
     git(repository, "add", "--all")
     git(repository, "update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},lib/other")
     git(repository, "commit", "-qm", "fix: prices are doubled")
-    names = ("file-size", "secrets", "build", "tests", "lint")
+    names = ("file-size", "secrets", "tests", "tamper", "coverage")
     report = judge(repository, base="HEAD~1", head="HEAD", gates=names)
     assert report.outcome is Outcome.ACCEPTED, report.summary
     assert gate(report, "tests").examined == 2
     shown = report.model_dump_json()
     assert "root:" not in shown
     assert any("submodules are not checked out" in note for note in report.notes)
+    assert any("files in Git LFS are pointers" in note for note in report.notes)
 
 
 @pytest.mark.parametrize(

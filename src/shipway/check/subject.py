@@ -160,7 +160,15 @@ class _Finder:
             self.notes.append(
                 "submodules are not checked out: their directories are empty for the gates"
             )
+        if self._has_pointers():
+            self.notes.append(
+                "files in Git LFS are pointers for the gates: what they stand for is not fetched"
+            )
         return text(has)
+
+    def _has_pointers(self) -> bool:
+        attributes = self.top / ".gitattributes"
+        return attributes.is_file() and b"filter=lfs" in attributes.read_bytes()
 
     def _store(self, place: Path) -> Path:
         """A bare repository that borrows the user's objects: only here do we write."""

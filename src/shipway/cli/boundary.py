@@ -32,6 +32,12 @@ from shipway.errors import (
 
 #: Seconds until a signal that was dropped comes again: out of the place that dropped it.
 _AGAIN = 0.01
+_KEPT = 'what was started is kept, see "shipway run list"'
+#: What an interrupted command leaves, where that is no run.
+_LEFT = {
+    "check": "nothing is left running, and verdicts that were reached are remembered",
+    "calibrate": "what was judged is kept, and the same command goes on from there",
+}
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 
@@ -63,9 +69,9 @@ def obey(words: Sequence[str]) -> int:
         silence_stdout()
         return ExitCode.DONE
     except KeyboardInterrupt:
-        return _interrupted("interrupted", ExitCode.INTERRUPTED)
+        return _interrupted("interrupted", words, ExitCode.INTERRUPTED)
     except Terminated:
-        return _interrupted("terminated", ExitCode.TERMINATED)
+        return _interrupted("terminated", words, ExitCode.TERMINATED)
     except Exception as error:  # noqa: BLE001 - the boundary: everything ends as a clear error
         return _report(error, words, json=wants_json(words))
     return code
@@ -115,9 +121,10 @@ def _terminate(_number: int, _frame: FrameType | None) -> None:
     raise Terminated
 
 
-def _interrupted(word: str, code: int) -> int:
+def _interrupted(word: str, words: Sequence[str], code: int) -> int:
+    then = next((said for name, said in _LEFT.items() if name in words), _KEPT)
     with contextlib.suppress(OSError):  # the terminal may be what went away
-        write(sys.stderr, f'\n{word}; what was started is kept, see "shipway run list"\n')
+        write(sys.stderr, f"\n{word}; {then}\n")
     return code
 
 

@@ -33,7 +33,8 @@ class Bench:
     own requirements, ``runner`` holds pytest and coverage for candidates that bring none,
     ``checker`` a tool that only the projects which configure it need;
     ``own`` names the packages that the base is the source of, whatever else is installed;
-    ``unbuilt`` says why there is no ``candidate``; ``patience`` is what tests may use at most; what
+    ``unbuilt`` says why there is no ``candidate``, ``without`` names what is asked for and cannot be
+    had; ``patience`` is what tests may use at most; what
     tools may remember of libraries is kept in ``cache``.
     """
 
@@ -47,6 +48,7 @@ class Bench:
     readable: tuple[Path, ...] = ()
     candidate: Environment | None = None
     unbuilt: ShipwayError | None = None
+    without: tuple[str, ...] = ()
     cache: Path | None = None
     runner: Environment | None = None
     checker: Environment | None = None

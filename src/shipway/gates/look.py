@@ -84,7 +84,7 @@ def check_ended(finished: Finished, expected: frozenset[int]) -> None:
     if finished.cancelled:
         raise Doubt("it was cancelled", Category.CANCELLED)
     if finished.truncated:
-        raise Doubt("its output was larger than the limit")
+        raise Doubt("its output was larger than the limit: let it print less, or to a file")
     if finished.missing:
         raise Doubt("it is not installed", Category.DEPENDENCY)
     if finished.timed_out or finished.exceeded or finished.exit_code not in expected:
@@ -140,7 +140,12 @@ def evidence(
         counts=reading.counts,
         measurements=reading.measurements,
         findings=_bounded(reading.findings),
-        inputs={"tree": bench.tree_id, "tools": bench.tools.digest, **record.inputs},
+        inputs={
+            "tree": bench.tree_id,
+            "tools": bench.tools.digest,
+            **({"without": ", ".join(bench.without)} if bench.without else {}),
+            **record.inputs,
+        },
         outputs=record.outputs,
         log=log,
         reproduce=record.reproduce,

@@ -49,13 +49,13 @@ class Outfitter:
     def equipped(self, bench: Bench) -> Bench:
         """The bench with the environment of its tree, or with the reason why there is none."""
         try:
-            built = self._environment(bench)
+            built, without = self._environment(bench)
             runner = None if brings_runner(built) else self._runner(bench)
         except FenceError:
             raise
         except ShipwayError as error:
             return replace(bench, unbuilt=_explained(error))
-        return replace(bench, candidate=built, runner=runner)
+        return replace(bench, candidate=built, runner=runner, without=without)
 
     def as_declared(self, bench: Bench) -> Bench:
         """The same, with exactly what is asked for and nothing to run tests with: what is served."""
@@ -68,7 +68,7 @@ class Outfitter:
             return replace(bench, unbuilt=_explained(error))
         return replace(bench, candidate=built)
 
-    def _environment(self, bench: Bench) -> Environment:
+    def _environment(self, bench: Bench) -> tuple[Environment, tuple[str, ...]]:
         """What the tree asks for; when that cannot be had any more, what comes next to it.
 
         An old commit gets the packages of its day, since what came later may not go with it, and
@@ -90,7 +90,7 @@ class Outfitter:
 
     def _installed(
         self, bench: Bench, place: Path, before: str | None, *, loosened: bool
-    ) -> Environment:
+    ) -> tuple[Environment, tuple[str, ...]]:
         """One way, without what cannot be had: whether a test needs that, its outcome tells."""
         without: set[str] = set()
         while True:
@@ -100,7 +100,7 @@ class Outfitter:
             if before is not None:
                 files = [*files, *_runner_of_its_day(files, place)]
             try:
-                return self.environments.build(
+                built = self.environments.build(
                     files, before=before, say=self.say, cancel=self.cancel
                 )
             except CommandError as error:
@@ -114,6 +114,8 @@ class Outfitter:
                     raise
                 without.add(name)
                 self.say(f"{name} cannot be had: trying without it")
+            else:
+                return built, tuple(sorted(without))
 
     def _runner(self, bench: Bench) -> Environment:
         """pytest and coverage for a candidate that brings none: ours, or those of its day."""

@@ -20,7 +20,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 MESSAGE = 300
-OMITTED = ["tests/*", "*/tests/*", "test_*.py", "*/test_*.py", "conftest.py", "setup.py"]
+# Last what coverage cannot write down: names that are no UTF-8.
+OMITTED = [
+    "tests/*", "*/tests/*", "test_*.py", "*/test_*.py", "conftest.py", "setup.py",
+    "*[\udc80-\udcff]*",
+]  # fmt: skip
 
 
 def writer(path: str, key: bytes) -> Callable[..., None]:
@@ -124,6 +128,23 @@ def wrapped(pytest: Any) -> None:
         setattr(Recorder, name, mark(getattr(Recorder, name)))
 
 
+def kept_inside(tree: str, pytest: Any) -> None:
+    """A link that leads out of the tree holds no tests of it, and may lead to all there is."""
+    top, is_link, real = f"{os.path.realpath(tree)}{os.sep}", os.path.islink, os.path.realpath
+
+    def leads_out(path: Any) -> bool | None:
+        return True if is_link(path) and not real(path).startswith(top) else None
+
+    def now(self: Any, collection_path: Any) -> bool | None:
+        return leads_out(collection_path)
+
+    def before(self: Any, path: Any) -> bool | None:
+        return leads_out(path)
+
+    new = int(pytest.__version__.split(".", maxsplit=1)[0]) >= 7
+    Recorder.pytest_ignore_collect = pytest.hookimpl(tryfirst=True)(now if new else before)  # type: ignore[attr-defined]
+
+
 def _last(longrepr: Any) -> str:
     """What went wrong, in a line."""
     if isinstance(longrepr, tuple):
@@ -200,14 +221,16 @@ def option(cover: Any, name: str) -> Any:
 
 
 def finish(cover: Any, out: str) -> float | None:
-    """Write the report; the least that the project asks for, if it asks for any."""
-    import coverage
+    """Write the report; the least that the project asks for, if it asks for any.
 
+    A source that coverage stumbles over (no UTF-8, no Python) costs the report and not the tests.
+    """
     cover.stop()
     try:
         cover.json_report(outfile=str(Path(out) / "coverage.json"))
-    except coverage.CoverageException as error:
-        sys.stderr.write(f"no coverage: {error}\n")
+    except Exception as error:  # noqa: BLE001 - the reader of the report says that there is none
+        said = f"no coverage: {type(error).__name__}: {error}\n"
+        sys.stderr.write(said.encode("ascii", "replace").decode())
     least = option(cover, "report:fail_under")
     return float(least) if isinstance(least, (int, float)) else None
 
@@ -254,6 +277,7 @@ def main() -> NoReturn:
     os.environ["PYTHONPATH"] = os.pathsep.join(asked["paths"])
     os.environ["PATH"] = os.pathsep.join([*programs(asked["paths"]), os.environ["PATH"]])
     wrapped(pytest)
+    kept_inside(asked["tree"], pytest)
     only = None if asked["only"] is None else set(asked["only"])
     recorder = Recorder(tell, only, pytest)
     cover = measured(asked)

@@ -93,15 +93,18 @@ def decide(bench: Bench, record: Record, reading: Reading) -> GateEvidence:
     bad = reading.counts["failed"] + reading.counts.get("errors", 0)
     if reading.examined == 0:
         return evidence(bench, record, Verdict.ERROR, f"{record.tool}: no test was run", reading)
+    lacking = f", without {', '.join(bench.without)}, which cannot be had" if bench.without else ""
     covered = next((one for one in reading.measurements if one.name == "coverage"), None)
     said = f"{reading.examined} tests" + (f", coverage {covered.value} %" if covered else "")
     if bad:
         first = f"; first: {reading.findings[0].message}" if reading.findings else ""
-        return evidence(bench, record, Verdict.FAIL, f"{bad} of {said} failed{first}", reading)
+        return evidence(
+            bench, record, Verdict.FAIL, f"{bad} of {said} failed{lacking}{first}", reading
+        )
     if covered and covered.threshold is not None and covered.value < covered.threshold:
         below = f"coverage {covered.value} % is below the project's own {covered.threshold} %"
         said = f"{reading.examined} tests passed, but {below}"
         return evidence(bench, record, Verdict.FAIL, said, reading)
     skipped = reading.counts.get("skipped", 0)
-    said = f"{said} passed" + (f", {skipped} skipped" if skipped else "")
+    said = f"{said} passed" + (f", {skipped} skipped" if skipped else "") + lacking
     return evidence(bench, record, Verdict.PASS, said, reading)
