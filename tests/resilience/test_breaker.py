@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import threading
+import time
 import traceback
+from collections import Counter
 
 import pytest
 
@@ -230,6 +234,71 @@ def test_late_results_of_an_older_state_change_nothing(make, clock):
     breaker.failure(late)
     breaker.failure(late)
     assert breaker.state is State.CLOSED
+
+
+def test_a_break_of_five_seconds_ends_after_five_seconds(make, clock):
+    breaker = make(open_s=5, window=2, minimum=2)
+    feed(breaker, "FF")
+    clock.now += 4.999
+    assert rejected(breaker) == pytest.approx(0.001, abs=1e-6)
+    assert breaker.state is State.OPEN
+    clock.now = 1005.0
+    breaker.enter()
+    assert breaker.state is State.HALF_OPEN
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("ours"), MemoryError(), RuntimeError("any")])
+def test_whatever_a_probe_raises_is_an_answer_and_its_permit_is_not_lost(make, clock, error):
+    breaker = half_open(make, clock)
+    breaker.report(breaker.enter(), 0, error)
+    assert breaker.state is State.OPEN
+    assert rejected(breaker) == pytest.approx(5)
+    clock.now += 5
+    breaker.report(breaker.enter(), 0, KeyboardInterrupt())
+    assert breaker.state is State.HALF_OPEN
+    breaker.report(breaker.enter(), 0, None)
+    assert breaker.state is State.CLOSED
+
+
+def test_a_success_that_comes_late_does_not_end_what_was_opened_by_hand(make, clock):
+    breaker = half_open(make, clock)
+    probe = breaker.enter()
+    breaker.switch(State.FORCED_OPEN)
+    for report in (breaker.success, breaker.failure, breaker.neutral):
+        report(probe)
+        report(breaker.generation)
+        assert breaker.state is State.FORCED_OPEN
+        assert rejected(breaker) is None
+    assert [one.after for one in make.seen][-1] is State.FORCED_OPEN
+
+
+def test_threads_that_come_at_the_end_of_a_break_get_as_many_permits_as_there_are():
+    now, seen, threads, permits = [0.0], [], 8, 2
+
+    def clock():
+        time.sleep(0)  # whoever reads it lets the others run, in the midst of what it does
+        return now[0]
+
+    policy = BreakerPolicy(open_s=5, window=2, minimum=2, permits=permits)
+    breakers = [Breaker("db", policy, clock=clock, observe=seen.append) for _ in range(50)]
+    for breaker in breakers:
+        feed(breaker, "FF")
+    now[0], admitted, gate = 5.0, [], threading.Barrier(threads)
+
+    def come():
+        for breaker in breakers:
+            gate.wait(30)
+            with contextlib.suppress(CircuitOpenError):
+                admitted.append((breaker, breaker.enter()))
+
+    crowd = [threading.Thread(target=come) for _ in range(threads)]
+    for one in crowd:
+        one.start()
+    for one in crowd:
+        one.join(60)
+    assert Counter(breaker for breaker, _ in admitted) == dict.fromkeys(breakers, permits)
+    assert all(generation == breaker.generation for breaker, generation in admitted)
+    assert [one.after for one in seen] == [State.OPEN] * 50 + [State.HALF_OPEN] * 50
 
 
 def test_states_by_hand(make, clock):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +14,9 @@ from shipway.cli.lines import Field, Part
 from shipway.cli.output import Output, one_line, write
 from shipway.cli.words import plural
 from shipway.errors import ExitCode
+
+if TYPE_CHECKING:
+    from shipway.engine.saved import Saved
 
 EXAMPLES = (
     "shipway db check",
@@ -25,9 +29,9 @@ EXAMPLES = (
 @click.group(cls=Group, examples=EXAMPLES)
 @speaks
 def db(output: Output) -> None:
-    """Migrate, check, back up, restore and tidy the database of this installation.
+    """Migrate, check, back up, restore and tidy what this installation keeps.
 
-    It is a file in the state directory, or the PostgreSQL that SHIPWAY_DATABASE_URL names.
+    The database is a file in the state directory, or the PostgreSQL that SHIPWAY_DATABASE_URL names.
     """
 
 
@@ -100,28 +104,73 @@ def _show_check(output: Output, name: str, faults: list[str], rows: dict[str, in
 @db.command(
     "backup",
     cls=Command,
-    examples=("shipway db backup", "shipway db backup shipway.backup --portable --json"),
+    examples=(
+        "shipway db backup",
+        "shipway db backup /mnt/safe/shipway.backup --json",
+        "shipway db backup rows.gz --database-only --portable",
+    ),
 )
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option(
-    "--portable", is_flag=True, help="Row by row, so that it can be restored into PostgreSQL."
+    "--database-only", is_flag=True, help="Leave out artifacts, repositories, logs and releases."
+)
+@click.option(
+    "--portable", is_flag=True, help="Copy the database row by row, in a format of its own."
 )
 @speaks
-def backup(output: Output, file: Path | None, portable: bool) -> None:
-    """Back everything up into a new FILE, and verify it.
+def backup(output: Output, file: Path | None, database_only: bool, portable: bool) -> int:
+    """Back everything up into a new FILE, and verify it (exit code 1: something is not in it).
 
-    Without FILE: a new one in the state directory, named after the time. Runs may go on meanwhile.
-    Artifacts and run folders are files beside the database; copy the state directory for those.
+    The database, and the files that belong to it: artifacts, repositories, logs and reports of
+    runs, releases with their secrets. Without FILE: a new one in the state directory, named after
+    the time. Runs may go on meanwhile.
     """
     from shipway.cli.session import stored
 
     with stored(output) as keeper:
-        target, contents = keeper.backup(file, portable=portable)
+        target, saved = keeper.backup(file, portable=portable, database_only=database_only)
     if output.json:
-        output.emit({"file": str(target), **dataclasses.asdict(contents)})
+        output.emit({"file": str(target), **_told(saved)})
     else:
-        runs = plural(contents.rows.get("runs", 0), "run")
-        write(sys.stdout, f"{target}: {runs}, {target.stat().st_size:,} bytes, verified\n")
+        size = f"{target.stat().st_size:,} bytes"
+        write(sys.stdout, f"{one_line(str(target))}: {_held(saved)}; {size}, verified\n")
+        if saved.listed is None:
+            output.note(
+                "the database alone: artifacts, repositories, logs and releases are not in it"
+            )
+        if saved.without_data:
+            output.note(f"not in it: what these services store: {', '.join(saved.without_data)}")
+    return _name_absent(output, saved, "not in it")
+
+
+def _held(saved: Saved) -> str:
+    parts = [plural(saved.contents.rows.get("runs", 0), "run")]
+    if saved.listed is not None:
+        parts.append(plural(saved.listed.artifacts, "artifact"))
+        parts.append(plural(saved.listed.files, "other file"))
+    return ", ".join(parts)
+
+
+def _told(saved: Saved) -> dict[str, Any]:
+    listed = saved.listed
+    return {
+        **dataclasses.asdict(saved.contents),
+        "database_only": listed is None,
+        "artifacts": 0 if listed is None else listed.artifacts,
+        "files": 0 if listed is None else listed.files,
+        "bytes": 0 if listed is None else listed.bytes,
+        "absent": [] if listed is None else listed.absent,
+        "without_data": list(saved.without_data),
+        "stopped": list(saved.stopped),
+    }
+
+
+def _name_absent(output: Output, saved: Saved, word: str) -> int:
+    """A backup that lacks something is told from a whole one by the exit code, too."""
+    absent = [] if saved.listed is None else saved.listed.absent
+    for one in absent:
+        output.note(f"{word}: {one}")
+    return ExitCode.FAILED if absent else ExitCode.DONE
 
 
 @db.command(
@@ -131,21 +180,32 @@ def backup(output: Output, file: Path | None, portable: bool) -> None:
 )
 @click.argument("file", type=click.Path(path_type=Path))
 @speaks
-def restore(output: Output, file: Path) -> None:
-    """Fill an empty database from a backup, and check it.
+def restore(output: Output, file: Path) -> int:
+    """Fill an empty database and state directory from a backup, and check it.
 
-    Nothing is overwritten: point SHIPWAY_HOME or SHIPWAY_DATABASE_URL at a new place first.
+    All of FILE is looked at before anything is written. Nothing is overwritten: point SHIPWAY_HOME
+    or SHIPWAY_DATABASE_URL at a new place first. Exit code 1: restored, but the backup lacked
+    something.
     """
     from shipway.cli.session import stored
 
     with stored(output) as keeper:
-        contents = keeper.restore(file)
+        saved = keeper.restore(file)
         name = keeper.name
     if output.json:
-        output.emit({"database": name, **dataclasses.asdict(contents)})
+        output.emit({"database": name, **_told(saved)})
     else:
-        runs = plural(contents.rows.get("runs", 0), "run")
-        write(sys.stdout, f"restored and checked: {runs}\n{name}\n")
+        write(sys.stdout, f"restored and checked: {_held(saved)}\n{name}\n")
+        if saved.listed is None:
+            output.note(
+                "the database alone: artifacts, repositories, logs and releases were not in it"
+            )
+        if saved.stopped:
+            output.note(
+                f"stopped, with the data they have here: {', '.join(saved.stopped)};"
+                f" next: shipway release rollback {saved.stopped[0]}"
+            )
+    return _name_absent(output, saved, "was not in the backup")
 
 
 @db.command(

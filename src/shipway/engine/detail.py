@@ -28,6 +28,7 @@ from shipway.domain.states import Claim, RunStatus, StageStatus
 from shipway.engine.codec import decode
 from shipway.engine.effects import effects
 from shipway.errors import CorruptRunError
+from shipway.store.artifacts import named_in
 from shipway.store.ledger import RunRow
 from shipway.store.runs import EventRow, PlacedEvent
 
@@ -416,19 +417,9 @@ def _artifacts(state: RunState) -> list[ArtifactRef]:
     found: dict[tuple[str, str], ArtifactRef] = {}
     sources = [state.submission, *(s.result for s in state.stages.values() if s.result)]
     for source in sources:
-        for ref in _refs(source):
+        for ref in named_in(source):
             found[ref.name, ref.sha256] = ref
     return list(found.values())
-
-
-def _refs(value: Any) -> list[ArtifactRef]:
-    if isinstance(value, Mapping):
-        if set(value) == {"name", "sha256", "size", "media_type"}:
-            return [ArtifactRef.model_validate(dict(value))]
-        return [ref for item in value.values() for ref in _refs(item)]
-    if isinstance(value, list | tuple):
-        return [ref for item in value for ref in _refs(item)]
-    return []
 
 
 # Events

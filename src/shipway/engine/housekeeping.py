@@ -6,9 +6,12 @@ Every place of the state directory has a rule: ``PLACES`` here, ``retention.RULE
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -39,6 +42,8 @@ PLACES: dict[str, str] = {
     "engine.starting": "one small file",
     "bells": "one socket for each process that listens; who rings removes those of the dead",
     "tidied": "one empty file",
+    "backup.lock": "one empty file",
+    "restoring": "one empty file, gone when the restore is done",
     "fleet-mark": "one line",
     "releases": "the room of releases keeps the live one and the last good ones",
     "services": "one folder for each service that is deployed",
@@ -138,12 +143,23 @@ class Housekeeping:
         """Delete folders and artifacts that nothing kept can need, one in each step."""
         for folder in self._old_folders():
             size = _size(folder)
-            shutil.rmtree(folder, ignore_errors=True)
+            if not self._remove(folder):
+                return
             yield Swept(folders=1, bytes=size)
         for path in self._old_artifacts():
             size = path.stat().st_size
-            path.unlink(missing_ok=True)
+            if not self._remove(path):
+                return
             yield Swept(artifacts=1, bytes=size)
+
+    def _remove(self, path: Path) -> bool:
+        """Not while a backup is made, which may count on the file; what is left goes another day."""
+        with _locked(self._places.still, fcntl.LOCK_EX | fcntl.LOCK_NB) as free:
+            if free and path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            elif free:
+                path.unlink(missing_ok=True)
+            return free
 
     def _old_folders(self) -> Iterator[Path]:
         """Of runs that ended long enough ago, and of runs that never came to be."""
@@ -168,6 +184,31 @@ class Housekeeping:
             oldest = retention.oldest_kept(connection)
         limit = self._now() if oldest is None else oldest
         yield from self._artifacts.older_than(limit - _MARGIN)
+
+
+@contextmanager
+def standing_still(places: Places) -> Iterator[None]:
+    """Within it no file of the state directory is removed by policy."""
+    with _locked(places.still, fcntl.LOCK_SH):
+        yield
+
+
+def is_still(places: Places) -> bool:
+    """Whether a backup is being made."""
+    with _locked(places.still, fcntl.LOCK_EX | fcntl.LOCK_NB) as free:
+        return not free
+
+
+@contextmanager
+def _locked(path: Path, how: int) -> Iterator[bool]:
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, how)
+        yield True
+    except BlockingIOError:
+        yield False
+    finally:
+        os.close(handle)
 
 
 def _chunks(names: list[str], size: int) -> Iterator[list[str]]:

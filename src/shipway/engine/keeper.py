@@ -6,16 +6,19 @@ import time
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shipway.config import Settings
-from shipway.engine.housekeeping import Housekeeping, Swept
+from shipway.engine.housekeeping import Housekeeping, Swept, is_still
 from shipway.engine.owner import is_owned
 from shipway.engine.places import Places
 from shipway.errors import ConflictError
 from shipway.store.artifacts import ArtifactStore
 from shipway.store.database import Connection
 from shipway.store.opening import database, prepare
+
+if TYPE_CHECKING:
+    from shipway.engine.saved import Saved
 
 
 class Keeper:
@@ -54,28 +57,37 @@ class Keeper:
         with self._database.reading() as connection:
             return count_rows(connection)
 
-    def backup(self, target: Path | None, *, portable: bool) -> tuple[Path, Any]:
+    def backup(
+        self, target: Path | None, *, portable: bool, database_only: bool = False
+    ) -> tuple[Path, Saved]:
+        """Without ``target``: a new file in the state directory, named after the time."""
+        from shipway.engine.saved import Saved, save
         from shipway.store.backup import backup
 
         stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
         place = target or self._places.home / "backups" / f"shipway-{stamp}.backup"
-        return place, backup(self._database, place, portable=portable)
+        if database_only:
+            return place, Saved(backup(self._database, place, portable=portable))
+        return place, save(self._database, self._places, place, portable=portable)
 
-    def restore(self, source: Path) -> Any:
+    def restore(self, source: Path) -> Saved:
         """Raises ConflictError while an engine owns the state directory."""
-        from shipway.store.backup import restore
+        from shipway.engine.saved import put_back
 
         if is_owned(self._places.lock):
             raise ConflictError(
                 "an engine works on this state directory",
                 hint="wait until it has nothing to do, or stop it; then restore",
             )
-        return restore(self._database, source)
+        return put_back(self._database, self._places, source)
 
     def plan(self) -> Swept:
         return self._housekeeping.plan()
 
     def prune(self) -> Swept:
+        """Raises ConflictError while a backup is made, which counts on what is there."""
+        if is_still(self._places):
+            raise ConflictError("a backup is being made", hint="try again when it is done")
         total = Swept()
         for swept in self._housekeeping.records(self._write):
             total += swept

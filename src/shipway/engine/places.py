@@ -30,6 +30,16 @@ class Places:
         return self.home / "tidied"
 
     @property
+    def still(self) -> Path:
+        """Held by whoever makes a backup: meanwhile nobody removes files."""
+        return self.home / "backup.lock"
+
+    @property
+    def restoring(self) -> Path:
+        """There while files come back from a backup; what lies beside it then is not whole."""
+        return self.home / "restoring"
+
+    @property
     def starting(self) -> Path:
         """Held while an engine starts, so that many commands at once start one and not many."""
         return self.home / "engine.starting"

@@ -23,7 +23,7 @@ def keep(built: Path, directory: Path) -> Path:
         shutil.rmtree(fresh, ignore_errors=True)
         try:
             shutil.copytree(built, fresh, symlinks=True)
-            _readdress(fresh / "bin", built, own)
+            readdress(fresh / "bin", built, own)
             _publish(fresh, own)
         except OSError as error:
             shutil.rmtree(fresh, ignore_errors=True)
@@ -34,16 +34,7 @@ def keep(built: Path, directory: Path) -> Path:
     return own / "bin" / "python"
 
 
-def _publish(fresh: Path, own: Path) -> None:
-    try:
-        fresh.rename(own)
-    except OSError:
-        if not own.is_dir():  # else another deploy was quicker
-            raise
-        shutil.rmtree(fresh)
-
-
-def _readdress(programs: Path, old: Path, new: Path) -> None:
+def readdress(programs: Path, old: Path, new: Path) -> None:
     """Scripts name their Python by its absolute path in the first line."""
     for path in programs.iterdir():
         if path.is_symlink() or not path.is_file() or path.stat().st_size > _SCRIPT_LIMIT:
@@ -51,6 +42,15 @@ def _readdress(programs: Path, old: Path, new: Path) -> None:
         data = path.read_bytes()
         if data.startswith(b"#!"):
             path.write_bytes(data.replace(os.fsencode(old), os.fsencode(new)))
+
+
+def _publish(fresh: Path, own: Path) -> None:
+    try:
+        fresh.rename(own)
+    except OSError:
+        if not own.is_dir():  # else another deploy was quicker
+            raise
+        shutil.rmtree(fresh)
 
 
 def drop_unused(directory: Path, used: set[Path]) -> None:

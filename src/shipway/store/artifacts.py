@@ -6,13 +6,14 @@ import contextlib
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from shipway.contracts.model import ArtifactRef
 from shipway.errors import NotFoundError, ResourceError
 
-_CHUNK = 1 << 20
+_SHA256_HEX = 64
 
 
 class ArtifactStore:
@@ -58,6 +59,20 @@ class ArtifactStore:
         except OSError:
             return False
 
+    def has(self, ref: ArtifactRef) -> bool:
+        """Whether there is one as long as it should be; its bytes are not looked at."""
+        try:
+            return self._place(ref.sha256).stat().st_size == ref.size
+        except FileNotFoundError:
+            return False
+
+    def each(self) -> Iterator[tuple[Path, bool]]:
+        """Every file, and whether its bytes are what its name says."""
+        for path in sorted(self._root.glob("*/*")):
+            if len(path.name) == _SHA256_HEX:
+                with path.open("rb") as file:
+                    yield path, hashlib.file_digest(file, "sha256").hexdigest() == path.name
+
     def older_than(self, before: float) -> Iterator[Path]:
         """Files that nobody has written since ``before``."""
         for path in sorted(self._root.glob("*/*")):
@@ -87,3 +102,16 @@ class ArtifactStore:
                 f"an artifact could not be written: {error.strerror}",
                 hint="free space in the state directory; the run goes on with the next command",
             ) from error
+
+
+def named_in(value: Any) -> Iterator[ArtifactRef]:
+    """Every artifact that plain data names, wherever it stands."""
+    if isinstance(value, Mapping):
+        if set(value) == {"name", "sha256", "size", "media_type"}:
+            yield ArtifactRef.model_validate(dict(value))
+            return
+        value = value.values()
+    elif not isinstance(value, list | tuple):
+        return
+    for item in value:
+        yield from named_in(item)

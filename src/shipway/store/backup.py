@@ -10,7 +10,8 @@ import os
 import sqlite3
 import tempfile
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from shipway.errors import ConfigurationError, ConflictError, ResourceError
@@ -28,6 +29,23 @@ def backup(database: Database, target: Path, *, portable: bool = False) -> Conte
 
     Raises ConflictError when there is such a file, ResourceError when it cannot be written.
     """
+    with fresh_file(target) as fresh:
+        return copy_database(database, fresh, portable=portable)
+
+
+def copy_database(database: Database, target: Path, *, portable: bool) -> Contents:
+    if isinstance(database, SqliteDatabase) and not portable:
+        return _copy_pages(database.path, target)
+    write_copy(database, target, time.time())
+    return verify_copy(target)
+
+
+@contextmanager
+def fresh_file(target: Path) -> Iterator[Path]:
+    """A file to write, which is durable and at ``target`` once the block ends well.
+
+    Raises ConflictError when there is such a file, ResourceError when it cannot be written.
+    """
     if target.exists():
         raise ConflictError(f"there is a file already: {target}", hint="name another one")
     try:
@@ -36,21 +54,16 @@ def backup(database: Database, target: Path, *, portable: bool = False) -> Conte
         os.close(handle)
         fresh = Path(name)
         try:
-            if isinstance(database, SqliteDatabase) and not portable:
-                contents = _copy_pages(database.path, fresh)
-            else:
-                write_copy(database, fresh, time.time())
-                contents = verify_copy(fresh)
+            yield fresh
             _make_durable(fresh)
             fresh.rename(target)
         finally:
             fresh.unlink(missing_ok=True)
     except OSError as error:
         raise ResourceError(
-            f"the backup could not be written: {error.strerror}",
+            f"the backup could not be made: {error.strerror}",
             hint="free space, or name a place that you may write",
         ) from error
-    return contents
 
 
 def restore(database: Database, source: Path) -> Contents:
@@ -89,7 +102,7 @@ def _restore_rows_of(there: SqliteDatabase, database: Database) -> Contents:
 
 
 def _restore_rows(database: Database, source: Path, contents: Contents) -> None:
-    _refuse_if_in_use(database)
+    refuse_if_in_use(database)
     migrate_to(database, contents.revision)
     with database.writing() as connection:
         read_copy(connection, source)
@@ -104,7 +117,7 @@ def _restore_rows(database: Database, source: Path, contents: Contents) -> None:
 
 def _restore_pages(database: SqliteDatabase, source: Path) -> Contents:
     """The file beside the place, looked at, and then in one step in the place."""
-    _refuse_if_in_use(database)
+    refuse_if_in_use(database)
     fresh = database.path.with_name(f".{database.path.name}.restored")
     fresh.unlink(missing_ok=True)
     try:
@@ -120,12 +133,16 @@ def _restore_pages(database: SqliteDatabase, source: Path) -> Contents:
     return contents
 
 
-def _refuse_if_in_use(database: Database) -> None:
+def has_runs(database: Database) -> bool:
     if database.revision() is None:
-        return
+        return False
     with database.reading() as connection:
-        runs = connection.execute("SELECT count(*) FROM runs").fetchone()[0]
-    if runs:
+        return connection.execute("SELECT 1 FROM runs LIMIT 1").fetchone() is not None
+
+
+def refuse_if_in_use(database: Database) -> None:
+    """Raises ConflictError when it holds a run."""
+    if has_runs(database):
         raise ConflictError(
             f"the database has runs already: {database.name}",
             hint="point SHIPWAY_HOME or SHIPWAY_DATABASE_URL at a new one; nothing is overwritten",

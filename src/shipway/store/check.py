@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+
+import orjson
+
+from shipway.contracts.model import ArtifactRef
+from shipway.store.artifacts import ArtifactStore, named_in
 from shipway.store.database import Connection, Database
+
+_SOME = 1000
 
 #: A question that has no rows as its answer, and what it means when there are some.
 _QUESTIONS = (
@@ -53,3 +62,44 @@ def examine(database: Database) -> list[str]:
         found += connection.damage()
         found += unsound(connection)
     return found
+
+
+def lost_artifacts(
+    connection: Connection, artifacts: ArtifactStore, bent: AbstractSet[str] = frozenset()
+) -> Iterator[str]:
+    """What a run names and is not there, or is among the ``bent`` by its digest, in words."""
+    told = set()
+    for run, data in _said(connection):
+        # Few of the many rows name one; those that do not are not read.
+        for ref in _named(data) if b'"media_type"' in data else ():
+            is_bent = ref.sha256 in bent
+            if (is_bent or not artifacts.has(ref)) and (run, ref.sha256) not in told:
+                told.add((run, ref.sha256))
+                what = "was altered on disk" if is_bent else "is gone"
+                yield f"{ref.name} of run {run} {what} (sha256 {ref.sha256})"
+
+
+def _named(data: bytes) -> list[ArtifactRef]:
+    try:
+        return list(named_in(orjson.loads(data)))
+    except ValueError:
+        return []  # a run that cannot be read is put aside by whoever carries it
+
+
+def _said(connection: Connection) -> Iterator[tuple[int, bytes]]:
+    """Number of the run and JSON of every submission and event, some at a time."""
+    last = 0
+    while rows := connection.execute(
+        "SELECT number, submission FROM runs WHERE number > ? ORDER BY number LIMIT ?",
+        (last, _SOME),
+    ).fetchall():
+        yield from rows
+        last = rows[-1][0]
+    last = 0
+    while rows := connection.execute(
+        "SELECT e.position, r.number, e.data FROM events e JOIN runs r ON r.id = e.run"
+        " WHERE e.position > ? ORDER BY e.position LIMIT ?",
+        (last, _SOME),
+    ).fetchall():
+        yield from ((row[1], row[2]) for row in rows)
+        last = rows[-1][0]
