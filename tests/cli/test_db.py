@@ -19,7 +19,8 @@ def test_from_nothing_to_a_backup_that_is_restored_elsewhere(
     assert here("db", "migrate").stdout.startswith("up to date: SQLite, ")
     sound = here("db", "check")
     assert (sound.returncode, sound.stdout.splitlines()[-1]) == (0, "sound")
-    made = json.loads(here("db", "backup", "--portable", "--json").stdout)
+    made = json.loads(here("db", "backup", "--json").stdout)
+    assert (made["database_only"], made["absent"], made["artifacts"]) == (False, [], 0)
     assert Path(made["file"]).parent == home / "backups"
     refused = here("db", "backup", made["file"])
     assert refused.returncode == ExitCode.NOT_FOUND
@@ -28,7 +29,12 @@ def test_from_nothing_to_a_backup_that_is_restored_elsewhere(
     restored = here("db", "restore", made["file"])
     assert (restored.returncode, restored.stdout.splitlines()[0]) == (
         0,
-        "restored and checked: 0 runs",
+        "restored and checked: 0 runs, 0 artifacts, 0 other files",
+    )
+    alone = here("db", "backup", str(tmp_path / "rows.gz"), "--database-only", "--portable")
+    assert alone.returncode == 0
+    assert "the database alone: artifacts, repositories, logs and releases are not in it" in (
+        alone.stderr
     )
     assert here("db", "check").returncode == 0
     assert here("db", "prune", "--dry-run").stdout.startswith("would go: 0 runs")

@@ -188,7 +188,6 @@ def rewritten(source: Path, target: Path, change: Callable[[tarfile.TarInfo, byt
         ("missing", "artifacts/.* is missing"),
         ("link", "is altered"),
         ("outside", "outside the state directory"),
-        ("elsewhere", "does not belong"),
         ("shorter list", "list of files"),
         ("cut", "cannot be restored"),
         ("no list", "list of files is missing"),
@@ -214,10 +213,9 @@ def test_a_file_that_was_harmed_is_refused_with_what_is_wrong_and_nothing_is_wri
             info.linkname = "/etc/passwd"
         if harm == "outside" and is_artifact:
             info.name = "runs/../../there"
-        if harm == "elsewhere" and info.name == "list.jsonl":
-            data = data.replace(b'"artifacts/', b'"elsewhere/')
         if harm == "shorter list" and info.name == "list.jsonl":
-            data = b"".join(data.splitlines(keepends=True)[1:])
+            lines = data.splitlines(keepends=True)
+            data = b"".join([*lines[:-2], lines[-1]])
         return info, data
 
     if harm == "cut":
@@ -225,9 +223,9 @@ def test_a_file_that_was_harmed_is_refused_with_what_is_wrong_and_nothing_is_wri
     else:
         rewritten(tmp_path / "file", harmed, change)
     settings = elsewhere()
-    with pytest.raises(ConfigurationError, match="altered" if harm == "elsewhere" else says):
+    with pytest.raises(ConfigurationError, match=says):
         restore(settings, harmed)
-    assert not list(settings.home.iterdir())
+    assert {one.name for one in settings.home.iterdir()} <= {"engine.lock"}
 
 
 def test_files_that_are_in_the_way_stay_and_an_interrupted_restore_begins_anew(
@@ -247,36 +245,38 @@ def test_files_that_are_in_the_way_stay_and_an_interrupted_restore_begins_anew(
     assert not own.exists()
     assert not (settings.home / "restoring").exists()
     assert (settings.home / "runs" / run / "evidence.json").exists()
-    with pytest.raises(UsageError, match="another place"):
+    with pytest.raises(UsageError, match="among the files"):
         backup(small, small.places.home / "repositories" / "file")
 
 
 def test_nothing_is_removed_while_a_backup_counts_on_it(
     small: House, elsewhere, tmp_path: Path
 ) -> None:
-    fill(small)
-    small.until(small.submit())
+    run = fill(small)
+    os.utime(small.artifacts.path(small.queries.run(run).requirement), (1, 1))
     words = [sys.executable, "-m", "shipway", "db", "backup", str(tmp_path / "file"), "--json"]
-    making = subprocess.Popen(
-        words, env={**os.environ, "SHIPWAY_HOME": str(small.places.home)}, stdout=subprocess.PIPE
-    )
-    give_up = time.monotonic() + 60
-    while not is_still(small.places):
-        assert time.monotonic() < give_up
-        time.sleep(0.001)
-    making.send_signal(signal.SIGSTOP)
-    assert is_still(small.places), "it ended before it could be stopped"
-    late = Housekeeping(
-        small.settings, small.database, small.artifacts, lambda: time.time() + 400 * DAY
-    )
-    assert late.plan().artifacts == 1
-    assert list(late.files()) == []
-    keeper = Keeper(small.settings)
-    with pytest.raises(ConflictError, match="a backup is being made"):
-        keeper.prune()
-    keeper.close()
-    making.send_signal(signal.SIGCONT)
-    making.communicate(timeout=60)
+    making = subprocess.Popen(words, stdout=subprocess.PIPE)
+    try:
+        give_up = time.monotonic() + 60
+        while not is_still(small.places):
+            assert time.monotonic() < give_up
+            time.sleep(0.001)
+        making.send_signal(signal.SIGSTOP)
+        assert is_still(small.places), "it ended before it could be stopped"
+        late = Housekeeping(
+            small.settings, small.database, small.artifacts, lambda: time.time() + 200 * DAY
+        )
+        assert (late.plan().artifacts, late.plan().folders) == (1, 1)
+        assert list(late.files()) == []
+        keeper = Keeper(small.settings)
+        with pytest.raises(ConflictError, match="a backup is being made"):
+            keeper.prune()
+        keeper.close()
+        making.send_signal(signal.SIGCONT)
+        making.communicate(timeout=60)
+    finally:
+        making.kill()
+        making.wait()
     assert making.returncode == 0
     assert sum(step.artifacts for step in late.files()) == 1
     saved = restore(elsewhere(), tmp_path / "file")
@@ -287,12 +287,12 @@ def test_nothing_is_removed_while_a_backup_counts_on_it(
 def test_large_files_are_streamed(small: House, elsewhere, tmp_path: Path) -> None:
     run = fill(small)
     with small.places.patch(run).open("wb") as file:
-        file.truncate(200 << 20)
+        file.truncate(64 << 20)
     settings = elsewhere()
     tracemalloc.start()
     backup(small, tmp_path / "file")
     restore(settings, tmp_path / "file")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert (settings.home / "runs" / run / "change.patch").stat().st_size == 200 << 20
-    assert peak < 20 << 20
+    assert (settings.home / "runs" / run / "change.patch").stat().st_size == 64 << 20
+    assert peak < 16 << 20
