@@ -13,7 +13,9 @@ from shipway.agents.agent import Desk
 from shipway.config import Settings
 from shipway.domain.retries import RetryPolicy
 from shipway.domain.states import RunStatus
-from shipway.errors import ExitCode, NetworkError
+from shipway.engine.letters import Letters
+from shipway.errors import DependencyError, ExitCode, NetworkError
+from shipway.store.dead import Which
 
 Say = Callable[..., CompletedProcess[str]]
 
@@ -57,6 +59,52 @@ def test_dead_letters_are_listed_viewed_and_discarded(local: House, shipway: Say
     assert [one["number"] for one in json.loads(shipway("dead", "list", "--json").stdout)] == [2]
     assert shipway("dead", "discard", "--all", "--code", "NETWORK", "-m", "gone").returncode == 0
     assert "no dead letters" in shipway("dead", "list").stderr
+
+
+def test_dead_letters_are_replayed_by_filter_and_all_at_once_with_a_result_for_each(
+    local: House, shipway: Say
+) -> None:
+    def broken(_request: WorkRequest, _desk: Desk) -> WorkResult:
+        raise DependencyError("the registry is ill")
+
+    local.agent.script = {"ship": unreachable, "send": broken}
+    engine, once = local.engine(), RetryPolicy(0)
+    runs = [
+        local.submit(pipeline(stage(name, retries=once)))
+        for name in ("ship", "send", "ship", "send", "ship")
+    ]
+    for run in runs:
+        local.until(run)
+    numbers = {one.run: one.number for one in Letters(local.database, local.queries).list(Which())}
+    local.agent.script = {"send": broken}
+
+    def results(*words: str) -> tuple[int, dict[int, bool]]:
+        said = shipway("dead", *words, "--json")
+        return said.returncode, {one["number"]: one["ok"] for one in json.loads(said.stdout)}
+
+    def of(*which: int) -> dict[int, bool]:
+        return {numbers[runs[one]]: True for one in which}
+
+    assert results("replay", "--all", "--code", "NETWORK", "--run", runs[0]) == (0, of(0))
+    assert local.until(runs[0]).summary.status is RunStatus.SUCCEEDED
+    assert results("replay", "--all", "--stage", "send", "-m", "it is back") == (0, of(1, 3))
+    for run in (runs[1], runs[3]):
+        local.until(run)
+    said = shipway("dead", "replay", "--all", "--code", "NETWORK")
+    assert said.stdout == "".join(f"dead letter {numbers[runs[one]]} replayed\n" for one in (2, 4))
+    assert "2 of 2 dead letters replayed" in said.stderr
+    for run in (runs[2], runs[4]):
+        assert local.until(run).summary.status is RunStatus.SUCCEEDED
+    # What was replayed and died again is a letter of its own.
+    again = {one.run: one.number for one in Letters(local.database, local.queries).list(Which())}
+    assert again.keys() == {runs[1], runs[3]}
+    assert not set(again.values()) & set(numbers.values())
+    assert results("discard", "--all", "-m", "given up") == (
+        0,
+        dict.fromkeys(again.values(), True),
+    )
+    engine.stop()
+    local.engines.remove(engine)
 
 
 def test_a_quarantined_run_is_listed_says_why_and_is_discarded(local: House, shipway: Say) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from scripted import House, WorkRequest, WorkResult, pipeline, stage
 
@@ -11,7 +13,9 @@ from shipway.domain.retries import RetryPolicy
 from shipway.domain.states import RunStatus
 from shipway.engine.letters import Letters
 from shipway.errors import CommandError, NetworkError, UsageError
+from shipway.health.standard import dead_letters
 from shipway.store.dead import Which
+from shipway.telemetry.metrics import exposition
 
 ONE = pipeline(stage("plan"), stage("ship", "plan", retries=RetryPolicy(1, base=0.01)))
 
@@ -42,6 +46,39 @@ def test_an_order_that_used_up_its_attempts_is_kept_with_everything(
     depth = letters.depth()
     assert depth.depth == 1
     assert depth.oldest is not None
+
+
+def test_depth_and_age_are_told_by_gauges(house: House) -> None:
+    later = [0.0]
+    letters = Letters(house.database, house.queries, lambda: time.time() + later[0])
+
+    def gauges() -> tuple[float, float]:
+        check = dead_letters(lambda: (letters.depth().depth, letters.depth().oldest))
+        assert callable(check.probe)
+        check.probe()
+        lines = dict(line.rsplit(" ", 1) for line in exposition().decode().splitlines())
+        return float(lines["shipway_dead_letters"]), float(
+            lines["shipway_dead_letters_oldest_seconds"]
+        )
+
+    assert gauges() == (0, 0)
+    house.agent.script = {"ship": unreachable}
+    house.engine()
+    for _ in range(2):
+        house.until(house.submit(ONE))
+    later[0] = 1000.0
+    depth, age = gauges()
+    assert depth == 2
+    assert 1000 <= age < 1060
+    first, second = (one.number for one in letters.list(Which()))
+    with house.database.writing() as connection:
+        connection.execute("UPDATE dead_letters SET at = at - 500 WHERE number = ?", (first,))
+    assert 1500 <= gauges()[1] < 1560
+    house.commands.discard([first], "ada", "done by hand")
+    assert gauges()[0] == 1
+    assert 1000 <= gauges()[1] < 1060
+    house.commands.discard([second], "ada", "done by hand")
+    assert gauges() == (0, 0)
 
 
 def test_a_refused_change_is_no_dead_letter(house: House, letters: Letters) -> None:

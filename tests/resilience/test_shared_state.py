@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 import redis
+from crowd import gather
 
 from shipway.bus.redis import RedisBus
 from shipway.bus.shared import SharedState
@@ -24,7 +20,6 @@ from shipway.resilience.guard import Guard, GuardPolicy
 from shipway.resilience.shared import Seen, Sharing
 from shipway.secrets import Secret
 
-HERE = Path(__file__).parent
 ONE = BreakerPolicy(window=1, minimum=1, open_s=60, lease_s=30)
 
 
@@ -39,25 +34,9 @@ class Gone:
 
 
 def test_one_probe_of_eight_processes_with_a_hundred_callers_each(redis_url):
-    rounds, processes = 2, 8
-    env = {
-        "PYTHONPATH": str(HERE.parents[1] / "src"),
-        "SHIPWAY_REDIS_URL": redis_url,
-        "SHIPWAY_REDIS_PATIENCE_S": "30",  # a slow machine is no outage here
-    }
-    crowd = [
-        subprocess.Popen(
-            [sys.executable, str(HERE / "crowd.py"), str(rounds), str(processes)],
-            stdout=subprocess.PIPE,
-            env=os.environ | env,
-        )
-        for _ in range(processes)
-    ]
-    told = [json.loads(one.communicate(timeout=90)[0]) for one in crowd]
-    assert [sum(turn) for turn in zip(*(one["probes"] for one in told), strict=True)] == [
-        1
-    ] * rounds
-    assert sum(one["taken"] for one in told) == 100
+    probes, taken = gather(redis_url, 10, within=120)
+    assert probes == [1] * 10
+    assert taken == 100
     with redis.Redis.from_url(redis_url) as server:
         keys = server.keys("*")
         assert keys
