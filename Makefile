@@ -85,9 +85,10 @@ bench: .venv/.dev ## time from requirement to deployed, the heart alone, beside 
 fuzz: .venv/.dev ## schemathesis over every route of the API, ten thousand cases
 	@PYTHONPATH=src:tests .venv/bin/python tests/service/fuzz.py 10000
 
-chaos: .venv/.dev ## 200 kills (N= for more) and every other fault, as a table; then ten restarts of the server under load
+chaos: .venv/.dev ## 200 kills (N= for more) and every other fault, as a table; 1,000 trips of a breaker; ten restarts under load
 	@mkdir -p .cache
 	@.venv/bin/python tests/fleet/chaos.py --json .cache/chaos.json $(if $(N),--kills "$(N)")
+	@PYTHONPATH=src:tests .venv/bin/python tests/resilience/crowd.py 1000
 	@PYTHONPATH=src:tests .venv/bin/python tests/service/restarts.py 10 100000
 
 lock: ## resolve and pin every dependency again

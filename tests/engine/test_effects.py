@@ -62,22 +62,33 @@ def start(house: House, merge: Callable[[WorkRequest, Desk], WorkResult]) -> Non
     house.engines.append(engine)
 
 
-def test_a_cancelled_run_names_what_it_merged_and_its_undoing(
-    local: House, shipway: Callable[..., CompletedProcess[str]], tmp_path: Path
-) -> None:
-    repository = tmp_path / "shop"
+def shop(place: Path) -> Path:
+    repository = place / "shop"
     repository.mkdir()
     git(repository, "init", "-q", "-b", "main")
     git(repository, "commit", "-q", "--allow-empty", "-m", "first")
-    working = threading.Event()
+    return repository
+
+
+def merger(repository: Path) -> Callable[[WorkRequest, Desk], Merged]:
+    """Commits one line more each time."""
 
     def merge(_request: WorkRequest, _desk: Desk) -> Merged:
         previous = git(repository, "rev-parse", "main")
-        (repository / "new.py").write_text("A = 1\n")
+        with (repository / "new.py").open("a") as file:
+            file.write("A = 1\n")
         git(repository, "add", "-A")
         git(repository, "commit", "-q", "-m", "the change")
         commit = git(repository, "rev-parse", "main")
         return Merged(repository=str(repository), previous=previous, commit=commit)
+
+    return merge
+
+
+def test_a_cancelled_run_names_what_it_merged_and_its_undoing(
+    local: House, shipway: Callable[..., CompletedProcess[str]], tmp_path: Path
+) -> None:
+    repository, working = shop(tmp_path), threading.Event()
 
     def slow(_request: WorkRequest, desk: Desk) -> WorkResult:
         working.set()
@@ -85,7 +96,7 @@ def test_a_cancelled_run_names_what_it_merged_and_its_undoing(
         raise StoppedError("stopped")
 
     local.agent.script = {"deploy": slow}
-    start(local, merge)
+    start(local, merger(repository))
     run = local.submit(
         pipeline(merging("integrate"), stage("deploy", "integrate")),
         {"repository": str(repository)},
@@ -108,3 +119,27 @@ def test_a_cancelled_run_names_what_it_merged_and_its_undoing(
         "GIT_COMMITTER_EMAIL": "a@b"},
     )  # fmt: skip
     assert not (repository / "new.py").exists()
+
+
+def test_a_run_that_is_sent_back_names_what_it_merged_before_and_then_both(
+    local: House, shipway: Callable[..., CompletedProcess[str]], tmp_path: Path
+) -> None:
+    repository = shop(tmp_path)
+    start(local, merger(repository))
+    plan = pipeline(merging("integrate"), stage("deploy", "integrate"))
+    run = local.submit(plan, {"repository": str(repository)})
+    (first,) = local.until(run).effects
+    said = shipway("run", "rewind", "1", "integrate", "-m", "once more", "--detach")
+    assert said.returncode == 0, said.stderr
+    assert "what it has done already stays done:" in said.stderr
+    assert f"  {first.what}\n    to undo it: {first.undo}\n" in said.stderr
+    found = local.until(run).effects
+    now = git(repository, "rev-parse", "main")[:12]
+    assert found[0] == first, "what was merged before the rewind is told no more"
+    assert [(one.kind, one.stage, one.attempt) for one in found[1:]] == [("merge", "integrate", 2)]
+    assert found[1].what == f"merged {now} into main of {repository}"
+    local.commands.rewind(run, "deploy", by="ada")
+    assert local.until(run).effects == found, "nothing was merged, and yet more is told"
+    viewed = " ".join(shipway("run", "view", "1").stdout.split())
+    assert first.what.split(" into ")[0] in viewed
+    assert str(first.undo).split(" revert ")[1] in viewed

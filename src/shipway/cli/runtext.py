@@ -183,9 +183,11 @@ def _waits(detail: RunDetail) -> Iterator[Field]:
 
 
 def _effects(detail: RunDetail) -> Iterator[Field]:
-    """What a run that did not succeed has done all the same, and how to undo it."""
-    if detail.summary.status.value in {"failed", "cancelled", "quarantined", "paused"}:
-        for effect in detail.effects:
+    """What a run has done besides what it came to, as before it was sent back; how to undo it."""
+    stopped = detail.summary.status.value in {"failed", "cancelled", "quarantined", "paused"}
+    last = {effect.stage: effect for effect in detail.effects}
+    for effect in detail.effects:
+        if stopped or effect is not last[effect.stage]:
             yield Field("done", [Part(one_line(effect.what))], prose=True)
             if effect.undo:
                 yield Field("undo", [Part(clean(effect.undo), "bold")])
