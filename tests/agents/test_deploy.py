@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from shipway.contracts.deploy import DeployRequest, DeployResult
 from shipway.contracts.model import ArtifactRef
 from shipway.contracts.service_plan import SecurityScheme, ServicePlan
 from shipway.domain.states import Claim
-from shipway.errors import ConfigurationError, ContractError
+from shipway.errors import ConfigurationError, ConflictError, ContractError
 from shipway.release import secrets_file
 from shipway.release.record import Status
 from shipway.release.releases import Releases
@@ -154,8 +156,24 @@ def test_a_tree_that_was_not_checked_is_not_deployed(deploy, releases) -> None:
 
 
 def test_a_tree_without_a_service_file_is_refused(deploy) -> None:
-    with pytest.raises(ConfigurationError, match=r"has no .shipway/service.yaml"):
+    with pytest.raises(ConfigurationError, match=r"has no .shipway/service.yaml") as caught:
         deploy("one", {"shop.py": app("one")})
+    assert caught.value.details["log_tail"] == "writing the release's files"
+
+
+def test_a_port_that_is_taken_is_refused_with_how_far_it_came_and_a_command(deploy) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConflictError) as caught:
+            deploy("one", {"shop.py": app("one"), ".shipway/service.yaml": FILE}, port=port)
+    details = caught.value.details
+    assert details["step"] == "deploy"
+    assert details["log_tail"].startswith("writing the release's files\n")
+    assert "made SHOP_KEYS" in details["log_tail"]
+    shown = subprocess.run(
+        ["sh", "-c", details["reproduce"]], capture_output=True, text=True, check=True
+    )
+    assert "shop.py" in shown.stdout
 
 
 def test_a_change_plan_deploys_without_made_up_secrets(deploy, artifacts, releases) -> None:

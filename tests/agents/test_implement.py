@@ -164,9 +164,23 @@ def test_a_missing_command_is_said_with_a_remedy(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("code", ["pass", "open('.git/config', 'a').write('[x]\\ny = 1\\n')"])
-def test_no_change_is_a_failure(bench: Bench, code: str) -> None:
-    with pytest.raises(Failed, match="nothing changed: the command left every file as it was"):
-        bench.command(code)
+def test_no_change_is_a_failure_with_its_output_and_the_command_that_shows_it_again(
+    bench: Bench, tmp_path: Path, code: str
+) -> None:
+    with pytest.raises(
+        Failed, match="nothing changed: the command left every file as it was"
+    ) as no:
+        bench.command(f"{code}; print('all is well')")
+    report = no.value.report
+    assert report.log_tail == "all is well"
+    assert bench.hub is not None
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "init", "-q", clone], check=True)
+    git(clone, "fetch", "-q", str(bench.hub.path), f"{bench.base}:refs/heads/base")
+    again = subprocess.run(
+        ["sh", "-c", str(report.reproduce)], cwd=clone, capture_output=True, text=True, check=True
+    )
+    assert again.stdout == "all is well\n", "something changed, or the command is another one"
 
 
 def test_cancel_ends_a_command(bench: Bench) -> None:

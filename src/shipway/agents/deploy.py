@@ -17,6 +17,8 @@ from shipway.release.releases import Candidate, Releases
 from shipway.release.secrets_file import Kind
 from shipway.workspace.git import Hub, line
 
+_LINES = 20
+
 
 class LocalDeploy:
     """Exports the commit and hands it to the service's supervisor on this machine.
@@ -49,14 +51,25 @@ class LocalDeploy:
             secrets=self._secrets(request, desk),
         )
         desk.confirm()
+        said: list[str] = []
+
+        def say(words: str) -> None:
+            said.append(words)
+            desk.say(words)
+
         try:
-            release = self.releases.deploy(candidate, say=desk.say, cancel=desk.cancel)
-        except ServiceUnhealthyError as error:
-            raise Failed(self._explain(error)) from error
+            release = self.releases.deploy(candidate, say=say, cancel=desk.cancel)
         except ShipwayError as error:
-            error.details = _seen(request, hub) | error.details
+            error.details = _seen(request, hub) | self._tail(request.service, said) | error.details
+            if isinstance(error, ServiceUnhealthyError):
+                raise Failed(self._explain(error)) from error
             raise
         return _result(release)
+
+    def _tail(self, service: str, said: list[str]) -> dict[str, str]:
+        """How far the deploy came, and the end of what the service's supervisor wrote of it."""
+        lines = [*said, *self.releases.supervisor_log(service).splitlines()[-_LINES:]]
+        return {"log_tail": "\n".join(lines)} if lines else {}
 
     @staticmethod
     def _secrets(request: DeployRequest, desk: Desk) -> dict[str, Kind]:
@@ -75,8 +88,8 @@ class LocalDeploy:
             recovery=error.recovery.value,
             hint=error.hint,
             step="deploy",
-            log_tail=error.details.get("log"),
-            reproduce=self._reproduce(identity) if identity else None,
+            log_tail=error.details.get("log") or error.details.get("log_tail"),
+            reproduce=self._reproduce(identity) if identity else error.details["reproduce"],
             details={"release": identity, "reason": str(error.details.get("reason", ""))},
         )
 

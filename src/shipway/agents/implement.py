@@ -44,18 +44,18 @@ class Implement:
         claim = Claim(plan.get("claim", Claim.CHORE))
         title = str(plan.get("title", "change"))
         text = commit.message(claim, str(plan.get("name", "")), title, desk.task.run)
-        usage = None
+        usage, said = None, ""
         match request.change.kind:
             case "patch":
                 capture = _apply(request, hub, text, desk)
             case "command":
-                capture = self._run(request, hub, text, desk)
+                capture, said = self._run(request, hub, text, desk)
             case "acp":
-                capture, usage = self._converse(request, hub, text, desk)
+                capture, usage, said = self._converse(request, hub, text, desk)
             case "model":
                 capture, usage = _ask_model(request, hub, text, desk)
         if not capture.changed:
-            raise Failed(_nothing_changed(request))
+            raise Failed(_nothing_changed(request, hub.path, said, desk))
         return ImplementResult(
             base=request.base,
             commit=capture.commit,
@@ -67,7 +67,10 @@ class Implement:
             usage=usage,
         )
 
-    def _run(self, request: ImplementRequest, hub: Hub, text: str, desk: Desk) -> Capture:
+    def _run(
+        self, request: ImplementRequest, hub: Hub, text: str, desk: Desk
+    ) -> tuple[Capture, str]:
+        """What the command made, and the end of its output."""
         space = hub.checkout(request.base, desk.work / "workspace")
         inputs = _inputs(request, desk)
         command = _fenced(tuple(request.change.command), space, inputs, desk)
@@ -77,11 +80,11 @@ class Implement:
         if not done.ok:
             raise Failed(_command_failed(done, request))
         desk.say("reading what changed")
-        return hub.capture(space, text, request.base)
+        return hub.capture(space, text, request.base), done.tail()
 
     def _converse(
         self, request: ImplementRequest, hub: Hub, text: str, desk: Desk
-    ) -> tuple[Capture, Usage]:
+    ) -> tuple[Capture, Usage, str]:
         """A session with a coding agent, all of it in the fence."""
         space = hub.checkout(request.base, desk.work / "workspace")
         inputs = _inputs(request, desk)
@@ -96,7 +99,7 @@ class Implement:
         if not done.ok:
             raise Failed(_command_failed(done, request))
         desk.say("reading what changed")
-        return hub.capture(space, text, request.base), usage
+        return hub.capture(space, text, request.base), usage, done.tail()
 
 
 def _fenced(
@@ -225,7 +228,7 @@ def _command_failed(done: Finished, request: ImplementRequest) -> ErrorReport:
     )
 
 
-def _nothing_changed(request: ImplementRequest) -> ErrorReport:
+def _nothing_changed(request: ImplementRequest, hub: Path, said: str, desk: Desk) -> ErrorReport:
     source = {"acp": "agent"}.get(request.change.kind, request.change.kind)
     return ErrorReport(
         code=CommandError.code,
@@ -234,4 +237,18 @@ def _nothing_changed(request: ImplementRequest) -> ErrorReport:
         recovery=CommandError.recovery.value,
         hint="files that .gitignore names do not count; is the change on the target branch already?",
         step="read what changed",
+        log_tail=said or None,
+        reproduce=_make_again(request, hub, desk),
     )
+
+
+def _make_again(request: ImplementRequest, hub: Path, desk: Desk) -> str:
+    """A line for the shell that makes the change once more and shows what came of it: nothing."""
+    match request.change.kind:
+        case "command":
+            again = f"{shlex.join(request.change.command)}; git status --short"
+            return f"git checkout {request.base[:12]} && {again}"
+        case "patch" if request.change.patch is not None:
+            return _apply_again(hub, request.base, desk.artifacts.path(request.change.patch))
+        case _:  # a conversation is had again, in the same fence
+            return f"shipway run retry {desk.task.run} --from {desk.task.stage}"

@@ -131,6 +131,11 @@ class Releases:
         path = service.release_directory(release.id) / "service.log"
         return path.read_bytes() if path.exists() else b""
 
+    def supervisor_log(self, service: str) -> str:
+        """What the service's supervisor wrote, its newest part; empty before there was one."""
+        path = self._ledger.of(service).supervisor_log
+        return path.read_text("utf-8", "replace") if path.exists() else ""
+
     def tree_path(self, ref: str) -> Path:
         """Where the files of the release are; old ones are removed."""
         service, release = self._ledger.find(ref)
