@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from shipway.errors import CommandError, DependencyError, ResourceError, ShipwayError
-from shipway.resilience.ports import guard
 from shipway.workspace import dated, interpreters, pipsettings, requirements
 from shipway.workspace.fence import Command, Fence, Finished, Limits
 from shipway.workspace.requirements import Requirements
@@ -42,6 +42,9 @@ print(sys.version_info[1])
 _PIP_THAT_INSTALLS_ELSEWHERE = 23  # knows --python: the environment needs no pip of its own
 
 _FETCHED = re.compile(r"^(?:Collecting |Processing .*?/(?=[^/ ]+\.(?:whl|gz|zip)\b))(?P<name>\S+)")
+
+if TYPE_CHECKING:
+    from shipway.resilience.guard import Guard
 
 Say = Callable[[str], None]
 
@@ -74,7 +77,8 @@ class Environments:
         self._downloads = cache / "pip"
         self._fence = fence
         self._python = python
-        self._packages = guard("packages")
+        self._guard: Guard | None = None
+        self._lock = threading.Lock()
         self._facts: str | None = None
         self._version = (0, 0)
         self._has_pip = False
@@ -295,7 +299,16 @@ class Environments:
             if not done.ok:
                 raise _failure(done)
 
-        self._packages.call_blocking(install, repeatable=True)
+        self._index().call_blocking(install, repeatable=True)
+
+    def _index(self) -> Guard:
+        """How packages are asked for; loaded when something is built, which most commands do not."""
+        from shipway.resilience.ports import guard
+
+        with self._lock:
+            if self._guard is None:
+                self._guard = guard("packages")
+        return self._guard
 
     def _drop_unused(self) -> None:
         """Remove environments that nobody asked for in a month."""
