@@ -68,6 +68,13 @@ def test_an_honest_tool_is_believed(judged) -> None:
     assert (found.verdict, found.examined, found.tool_version) == (Verdict.PASS, 1, "1.2.3")
 
 
+def test_an_installed_tool_is_not_started_only_to_be_told_its_version(
+    judged, tmp_path: Path
+) -> None:
+    (tmp_path / "tools/lib/python3.11/site-packages/ruff-9.8.7.dist-info").mkdir(parents=True)
+    assert judged("echo '[]'").tool_version == "9.8.7"
+
+
 @pytest.mark.parametrize(
     ("script", "why"),
     [

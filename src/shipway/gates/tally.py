@@ -39,7 +39,9 @@ def _believed(suite: Suite) -> None:
         try:
             check_ended(finished, ENDS)
         except Doubt as doubt:
-            raise Doubt(f"{doubt.reason}{during}", doubt.category) from None
+            more = "; `thresholds: {seconds: N}` in the base's policy allows more"
+            said = f"{doubt.reason}{during}{more if finished.timed_out else ''}"
+            raise Doubt(said, doubt.category) from None
     if not suite.whole:
         raise Doubt(f"{suite.why}{during}")
     if suite.exit_code not in ENDS:
