@@ -1,7 +1,8 @@
 """Offers a server 4 and 10 times what it can do: what it still does, as a share of its capacity.
 
-The callers are a process of their own on a core of their own. They send on at the rate that they were
-told, whatever is answered; an answer counts when it is a 200 within the deadline.
+The server has a core of its own, and so have the callers, also when its capacity is found: the share
+speaks of the server alone. The callers send on at the rate that they were told, whatever is answered; an
+answer counts when it is a 200 within the deadline. What connecting them costs is not counted.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ DEADLINE, SECONDS, ROUNDS, RUNS = 1.0, 3.0, 1, 40
 ASKED = "/api/v1/runs?limit=40"
 _LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 _TICK, _HEALTH_EVERY = 0.002, 0.02
+_CONNECTED = "connected\n"
 
 
 @dataclass
@@ -121,8 +123,10 @@ class Callers:
         self._idle: list[Line] = []
         self._waiting: deque[float] = deque()
 
-    async def work(self, seconds: float) -> Counts:
+    async def connect(self) -> None:
         await asyncio.gather(*(self._connect() for _ in range(self._lines)))
+
+    async def work(self, seconds: float) -> Counts:
         began = time.monotonic()
         self._until = began + seconds
         sent = 0
@@ -205,22 +209,42 @@ class Bench:
         self._server = psutil.Process(served.process.pid)
 
     def call(self, rate: float | None, lines: int) -> Counts:
-        before = self._server.cpu_times()
         prober = Prober(self._given["url"])
         prober.start()
-        done = subprocess.run(
+        with subprocess.Popen(
             [sys.executable, __file__, json.dumps(self._given | {"rate": rate, "lines": lines})],
-            capture_output=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             text=True,
-            check=True,
-            preexec_fn=lambda: os.sched_setaffinity(0, {max(os.sched_getaffinity(0))}),
-        )
+        ) as callers:
+            psutil.Process(callers.pid).cpu_affinity([max(os.sched_getaffinity(0))])
+            found, before = self._told_to_begin(callers)
+            after = self._server.cpu_times()
         prober.end()
-        after = self._server.cpu_times()
-        counts = Counts(**json.loads(done.stdout))
+        counts = Counts(**json.loads(found))
         counts.health, counts.health_bad = prober.times, prober.bad
         counts.processor = after.user + after.system - before.user - before.system
         return counts
+
+    def _told_to_begin(self, callers: subprocess.Popen[str]) -> tuple[str, Any]:
+        """What they found in the end, and what the server had used of the processor when they began."""
+        if callers.stdin is None or callers.stdout is None:
+            raise RuntimeError("the callers cannot be spoken to")
+        if callers.stdout.readline() != _CONNECTED:
+            raise RuntimeError("the callers did not connect")
+        before = self._server.cpu_times()
+        callers.stdin.write("\n")
+        callers.stdin.flush()
+        return callers.stdout.readline(), before
+
+
+async def be_callers(given: dict[str, Any]) -> None:
+    """Connect, wait until told to begin, work, and say what came of it."""
+    callers = Callers(given)
+    await callers.connect()
+    print(_CONNECTED, end="", flush=True)
+    sys.stdin.readline()
+    print(json.dumps(vars(await callers.work(SECONDS))), flush=True)
 
 
 def p(times: list[float], share: float) -> float:
@@ -303,7 +327,6 @@ def main() -> int:
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        callers = Callers(json.loads(sys.argv[1]))
-        json.dump(vars(asyncio.run(callers.work(SECONDS))), sys.stdout)
+        asyncio.run(be_callers(json.loads(sys.argv[1])))
         sys.exit()
     sys.exit(main())

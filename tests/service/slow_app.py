@@ -7,6 +7,7 @@ import json
 import sys
 import time
 
+from shipway.health.check import Answer
 from shipway.resilience.adaptive import AdaptiveLimit, AdaptivePolicy
 from shipway.server.drain import DrainServer, Times
 from shipway.server.edge import Edge, Limits, Traffic
@@ -45,6 +46,7 @@ def main() -> None:
         lambda _header: True,
         limits=Limits(**given.get("limits", {})),
         admission=AdaptiveLimit(room),
+        health={"/health": lambda: Answer(200, b"alive", {})},
     )
     server = DrainServer(
         edge,

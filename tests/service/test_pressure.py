@@ -24,8 +24,9 @@ from shipway.health.check import Answer, Finding
 from shipway.health.monitor import Monitor
 from shipway.health.registry import Registry
 from shipway.resilience.adaptive import AdaptiveLimit, AdaptivePolicy
-from shipway.server.doorkeeper import Porter, is_whole
+from shipway.server.doorkeeper import Porter, look
 from shipway.server.edge import Edge, Traffic
+from shipway.server.turns import Turns
 
 
 async def asked(edge: Edge, path: str) -> tuple[int, dict[bytes, bytes]]:
@@ -118,22 +119,24 @@ SIMPLE = b"GET /api/v1/runs HTTP/1.1\r\nhost: a\r\nx-request-id: mine\r\n\r\n"
 @pytest.mark.parametrize(
     ("data", "found"),
     [
-        (SIMPLE, True),
-        (b"POST /api/v1/runs?a=1 HTTP/1.1\r\ncontent-length: 2\r\n\r\n{}", True),
-        (SIMPLE.replace(b"x-", b"connection: keep-alive\r\nx-"), True),
-        (SIMPLE + SIMPLE, False),
-        (SIMPLE[:-2], False),
-        (SIMPLE.replace(b"runs", b"runs/1/events?after=1"), False),
-        (SIMPLE.replace(b"/api/v1/runs", b"/health"), False),
-        (SIMPLE.replace(b"1.1", b"1.0"), False),
-        (SIMPLE.replace(b"x-", b"connection: close\r\nx-"), False),
-        (SIMPLE.replace(b"x-", b"Transfer-Encoding: chunked\r\nx-"), False),
-        (SIMPLE.replace(b"x-", b"content-length: 5\r\nx-"), False),
-        (SIMPLE.replace(b"x-", b"content-length: 0\r\nContent-Length: 0\r\nx-"), False),
+        (SIMPLE, b"mine"),
+        (SIMPLE.replace(b"mine", b"a b"), b""),
+        (b"POST /api/v1/runs?a=1 HTTP/1.1\r\ncontent-length: 2\r\n\r\n{}", b""),
+        (SIMPLE.replace(b"x-", b"Connection: Keep-Alive \r\nx-"), b"mine"),
+        (SIMPLE + SIMPLE, None),
+        (SIMPLE[:-2], None),
+        (SIMPLE.replace(b"runs", b"runs/1/events?after=1"), None),
+        (SIMPLE.replace(b"/api/v1/runs", b"/health"), None),
+        (SIMPLE.replace(b"1.1", b"1.0"), None),
+        (SIMPLE.replace(b"x-", b"connection: close\r\nx-"), None),
+        (SIMPLE.replace(b"x-", b"Transfer-Encoding: chunked\r\nx-"), None),
+        (SIMPLE.replace(b"x-", b"content-length: 5\r\nx-"), None),
+        (SIMPLE.replace(b"x-", b"content-length: +0\r\nx-"), None),
+        (SIMPLE.replace(b"x-", b"content-length: 0\r\nContent-Length: 0\r\nx-"), None),
     ],
 )
 def test_only_one_whole_and_simple_request_is_turned_away_unread(data, found):
-    assert is_whole(data) == found
+    assert look(data) == found
 
 
 HEALTH = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1:80\r\nx-request-id: mine\r\n\r\n"
@@ -319,11 +322,37 @@ def test_a_gigabyte_is_refused_before_it_is_read(under_pressure):
 
 
 def test_who_is_silent_gives_way_when_there_are_too_many():
-    with slow(0.0, 0.0, 1.0, 5.0, connections=20) as (_, url):
-        first = opened(url, b"")
-        with contextlib.ExitStack() as others:
-            for _ in range(30):
+    with (
+        slow(0.0, 0.0, 1.0, 5.0, connections=20) as (_, url),
+        opened(url, b"") as first,
+        opened(url, b"") as balancer,
+        contextlib.ExitStack() as others,
+    ):
+        for _ in range(3):
+            for _ in range(10):
                 others.enter_context(opened(url, b""))
-            assert heard(first) == b""
-            served(url)
-        first.close()
+            balancer.sendall(HEALTH)
+            assert balancer.recv(4096).endswith(b"alive")
+        assert heard(first) == b""
+        served(url)
+
+
+def test_who_takes_long_makes_nobody_wait_for_a_turn():
+    async def work() -> None:
+        turns = Turns(2, slow_after=0.01)
+        slow = [await turns.take(), await turns.take()]
+        async with asyncio.timeout(10):
+            quick = await turns.take()
+        quick.end()
+        slow[0].end()  # its turn was over before: it does not count twice
+        turns = Turns(1, slow_after=60)
+        first = await turns.take()
+        first.end()
+        first.end()
+        await turns.take()
+        waits = asyncio.ensure_future(turns.take())
+        await asyncio.sleep(0)
+        assert not waits.done()
+        waits.cancel()
+
+    asyncio.run(work())

@@ -21,21 +21,25 @@ from shipway.health.check import Answer
 from shipway.server.headers import SECURITY
 from shipway.telemetry.failures import MEDIA_TYPE
 from shipway.telemetry.metrics import SHED
-from shipway.telemetry.trace import Trace
+from shipway.telemetry.trace import SPAN_ID, TRACE_ID, new
 
 _log = structlog.get_logger("http")
 _LINE = re.compile(rb"[A-Z]{3,7} /api/v1/([!-~]*) HTTP/1\.1\r\n")
-_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,7})[ \t]*(?=\r\n)", re.IGNORECASE)
-_ID = re.compile(rb"\r\nx-request-id:[ \t]*([A-Za-z0-9._-]{1,64})[ \t]*(?=\r\n)", re.IGNORECASE)
-#: What says more about the body or the connection than we want to know unread.
-_OTHERWISE = re.compile(
-    rb"\r\n(?:transfer-encoding|expect|upgrade|connection:(?![ \t]*keep-alive))", re.IGNORECASE
+#: What names a request, says how long its body is, or more about body and connection than we want to
+#: know unread.
+_SAYS = re.compile(
+    rb"\r\n(x-request-id:|content-length:|connection:|transfer-encoding|expect|upgrade)"
+    rb"[ \t]*([^\r\n]*)",
+    re.IGNORECASE,
 )
+_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_LENGTH = re.compile(rb"[0-9]{1,7}")
 _HEALTH = re.compile(
     rb"GET (/health(?:/ready)?) HTTP/1\.1\r\n(?:[A-Za-z0-9-]{1,64}:[ -~]{0,512}\r\n){1,32}\r\n"
 )
 _HOST = re.compile(rb"\r\nhost:[ \t]*([!-~]*?)(?::[0-9]{1,5})?[ \t]*(?=\r\n)", re.IGNORECASE)
 _CLOSE = re.compile(rb"\r\nconnection:[ \t]*close[ \t]*(?=\r\n)", re.IGNORECASE)
+_CLOSES = b"\r\nconnection: close\r\n"
 #: What has to be read: a body, another protocol, or a trace to go on with.
 _MORE = re.compile(
     rb"\r\n(?:content-length|transfer-encoding|expect|upgrade|traceparent"
@@ -79,24 +83,29 @@ class Porter:
         began = time.perf_counter()
         found = self._answers[route]()
         close = {"connection": "close"} if _CLOSE.search(data) else {}
-        said = _written(found.status_code, {**found.headers, **close}, found.body, data)
+        said = _written(found.status_code, {**found.headers, **close}, found.body, _named(data))
         self._told("GET", route, found.status_code, time.perf_counter() - began)
         return said
 
 
-def wants_to_close(data: bytes) -> bool:
-    """Whether this was the last request on its connection."""
-    return _CLOSE.search(data) is not None
+def closes(answer: bytes) -> bool:
+    """Whether this answer is the last one on its connection."""
+    return _CLOSES in answer
 
 
-def _id_of(data: bytes, span: Trace) -> bytes:
-    """The caller's own, or one of ours: no system is asked for chance, as each call may lose the turn."""
-    given = _ID.search(data)
-    return given[1] if given else span.span_id.encode()
+def _named(data: bytes) -> bytes:
+    """The name that the caller gave its request; empty if there is none that we take."""
+    names = [value for name, value in _SAYS.findall(data) if name.lower() == b"x-request-id:"]
+    return _id_in(names[0]) if len(names) == 1 else b""
 
 
-def _written(status: int, headers: Mapping[str, str], body: bytes, request: bytes) -> bytes:
-    span = Trace.begin()
+def _id_in(value: bytes) -> bytes:
+    value = value.rstrip(b" \t")
+    return value if _ID.fullmatch(value) else b""
+
+
+def _written(status: int, headers: Mapping[str, str], body: bytes, request_id: bytes) -> bytes:
+    parent = new().encode()
     head = "".join(f"{name.lower()}: {value}\r\n" for name, value in headers.items())
     return (
         b"HTTP/1.1 %d %s\r\n%scontent-length: %d\r\nx-request-id: %s\r\ntraceresponse: %s\r\n%s%s"
@@ -105,8 +114,8 @@ def _written(status: int, headers: Mapping[str, str], body: bytes, request: byte
             HTTPStatus(status).phrase.encode(),
             head.encode(),
             len(body),
-            _id_of(request, span),
-            span.traceparent.encode(),
+            request_id or parent[SPAN_ID],
+            parent,
             _AFTER,
             body,
         )
@@ -126,13 +135,14 @@ class Doorkeeper:
         if not self._room.full(self._coming):
             self._one_more()
             return None
-        if not is_whole(data):
+        request_id = look(data)
+        if request_id is None:
             return None
         self._room.refuse()
         if not self._count:
             asyncio.get_running_loop().call_later(_TOLD_EVERY, self._tell)
         self._count += 1
-        return self._answer(data)
+        return self._answer(request_id)
 
     def _one_more(self) -> None:
         """What comes in at the same moment is counted before it is where it is counted otherwise.
@@ -147,14 +157,15 @@ class Doorkeeper:
     def _all_came(self) -> None:
         self._coming = 0
 
-    def _answer(self, request: bytes) -> bytes:
-        span = Trace.begin()
-        request_id = _id_of(request, span)
+    def _answer(self, request_id: bytes) -> bytes:
+        """No system is asked for chance: each call may cost the turn."""
+        parent = new().encode()
+        request_id = request_id or parent[SPAN_ID]
         return self._said % {
             b"length": self._length + 2 * len(request_id),
             b"request": request_id,
-            b"parent": span.traceparent.encode(),
-            b"trace": span.trace_id.encode(),
+            b"parent": parent,
+            b"trace": parent[TRACE_ID],
         }
 
     def _tell(self) -> None:
@@ -164,16 +175,25 @@ class Doorkeeper:
         self._count = 0
 
 
-def is_whole(data: bytes) -> bool:
-    """Whether this is one whole request to the API and nothing else; streams are not meant."""
+def look(data: bytes) -> bytes | None:
+    """None unless this is one whole request to the API and nothing else; streams are not meant.
+
+    Otherwise the name that its caller gave it, or nothing: all that is to be known, in one pass.
+    """
     line = _LINE.match(data)
     end = data.find(b"\r\n\r\n")
     if line is None or end < 0 or line[1].partition(b"?")[0].endswith(b"events"):
-        return False
-    if _OTHERWISE.search(data, 0, end + 2) is not None:
-        return False
-    lengths = _LENGTH.findall(data, 0, end + 2)
-    return len(lengths) <= 1 and len(data) == end + 4 + int(lengths[0] if lengths else 0)
+        return None
+    request_id, length = b"", None
+    for name, value in _SAYS.findall(data, 0, end + 2):
+        kind = name.lower()
+        if kind == b"x-request-id:":
+            request_id = _id_in(value)
+        elif kind == b"content-length:" and length is None and _LENGTH.fullmatch(value.rstrip()):
+            length = int(value)
+        elif kind != b"connection:" or value.rstrip().lower() != b"keep-alive":
+            return None
+    return request_id if len(data) == end + 4 + (length or 0) else None
 
 
 def _template() -> tuple[bytes, int]:

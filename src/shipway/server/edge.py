@@ -6,9 +6,9 @@ One pass of plain ASGI: ids, limits, who may, how much, headers, the log line an
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 import secrets
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
@@ -23,6 +23,7 @@ from shipway.errors import OverloadError
 from shipway.health.check import Answer
 from shipway.server.doorkeeper import Doorkeeper, Porter, Told
 from shipway.server.headers import SECURITY
+from shipway.server.turns import Turns
 from shipway.telemetry.failures import MEDIA_TYPE
 from shipway.telemetry.logs import bound
 from shipway.telemetry.metrics import ACTIVE_REQUESTS, SHED
@@ -102,7 +103,8 @@ class Edge:
     """``may`` decides on the Authorization header; ``told`` hears of every finished request.
 
     ``health`` are questions that are answered before anything else of a request is looked at;
-    ``at_once`` of those who were let in are served at a time, the others stand in line.
+    ``at_once`` of those who were let in are served at a time, the others stand in line; who takes
+    long is not counted.
     """
 
     def __init__(
@@ -114,7 +116,7 @@ class Edge:
         limits: Limits | None = None,
         told: Told | None = None,
         admission: Admission | None = None,
-        at_once: int | None = None,
+        at_once: int = sys.maxsize,
         health: Mapping[str, Callable[[], Answer]] | None = None,
     ) -> None:
         self._app = app
@@ -123,7 +125,7 @@ class Edge:
         self._limits = limits or Limits()
         self._told = told or _untold
         self._admission = admission
-        self._turns = contextlib.nullcontext() if at_once is None else asyncio.Semaphore(at_once)
+        self._turns = Turns(at_once)
         self._door = None if admission is None else Doorkeeper(admission)
         self._porter = Porter(health or {}, traffic.hosts, self._told)
 
@@ -192,8 +194,11 @@ class Edge:
             await self._refuse(exchange, 503, receive, send)
             return
         try:
-            async with self._turns:
+            turn = await self._turns.take()
+            try:
                 await self._answer(exchange, receive, send)
+            finally:
+                turn.end()
         finally:
             self._admission.leave(began, counts=exchange.status < 400)
 

@@ -11,7 +11,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from shipway.api.problems import Asked, body, of_refusal, refusal
-from shipway.server.doorkeeper import wants_to_close
+from shipway.server.doorkeeper import closes
 from shipway.server.edge import Edge
 from shipway.server.headers import SECURITY
 from shipway.telemetry.failures import MEDIA_TYPE
@@ -42,6 +42,12 @@ class Crowd(ServerState):
         #: Those from whom no whole request came since they were opened or answered, oldest first.
         self.silent: dict[Protocol, None] = {}
 
+    def speaks(self, one: Protocol) -> None:
+        """It asked and was answered at once: the last in line again, if it stood there."""
+        if one in self.silent:
+            del self.silent[one]
+            self.silent[one] = None
+
     def make_room(self) -> None:
         if len(self.connections) > self.most and self.silent:
             next(iter(self.silent)).give_way()
@@ -59,6 +65,7 @@ class Protocol(H11Protocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._stuck: asyncio.TimerHandle | None = None
         self._asked = False
+        self._rests = True
         self._rests_since = 0.0
         self._at_the_wire = self.app.at_the_wire if isinstance(self.app, Edge) else _let_in
 
@@ -78,16 +85,15 @@ class Protocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Headers that begin have to end; a request that has begun is the application's affair."""
-        if self._at_rest() and (answer := self._at_the_wire(data)) is not None:
-            self._asked = True
-            self._stop_expecting()
-            self.transport.write(answer)
-            if wants_to_close(data):
-                self.transport.close()
-            else:
-                self._keep_alive()
+        if (
+            self._rests
+            and not self.flow.write_paused
+            and (answer := self._at_the_wire(data)) is not None
+        ):
+            self._answer_unread(answer)
             return
         super().data_received(data)
+        self._rests = self._is_at_rest()
         if self.conn.their_state is h11.IDLE and self.conn.trailing_data[0]:
             self._expect_headers()
         elif self.conn.their_state is not h11.IDLE:
@@ -98,6 +104,7 @@ class Protocol(H11Protocol):
     def on_response_complete(self) -> None:
         """From now on it is silent again."""
         super().on_response_complete()
+        self._rests = self._is_at_rest()
         if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
             self._crowd.silent[self] = None
 
@@ -106,13 +113,20 @@ class Protocol(H11Protocol):
         self._crowd.silent.pop(self, None)
         self.transport.abort()
 
-    def _at_rest(self) -> bool:
-        """Nothing has come in that is not answered, and everything answered was taken."""
-        return (
-            self.conn.their_state is h11.IDLE
-            and not self.conn.trailing_data[0]
-            and not self.flow.write_paused
-        )
+    def _answer_unread(self, answer: bytes) -> None:
+        """h11 never hears of the request; for everybody else it was one like any other."""
+        self.transport.write(answer)
+        self._asked = True
+        self._stop_expecting()
+        self._crowd.speaks(self)
+        if closes(answer):
+            self.transport.close()
+        else:
+            self._keep_alive()
+
+    def _is_at_rest(self) -> bool:
+        """Nothing has come in that is not answered."""
+        return self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]
 
     def _keep_alive(self) -> None:
         """From now on; a timer that runs already is told when it fires."""

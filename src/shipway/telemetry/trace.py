@@ -10,6 +10,8 @@ from functools import lru_cache
 
 SAMPLED, RANDOM = 0x01, 0x02
 MOST_MEMBERS = 32
+#: Where the ids are in a traceparent.
+TRACE_ID, SPAN_ID = slice(3, 35), slice(36, 52)
 
 _PARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.ASCII)
 _KEY = re.compile(r"[a-z0-9][a-z0-9_\-*/@]{0,255}", re.ASCII)
@@ -51,7 +53,7 @@ class Trace:
 
 def new() -> str:
     """The traceparent of a new trace."""
-    return Trace.begin().traceparent
+    return f"00-{_random_id(16)}-{_random_id(8)}-{SAMPLED | RANDOM:02x}"
 
 
 def child(traceparent: str) -> str:
