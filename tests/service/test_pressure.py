@@ -323,7 +323,7 @@ def test_a_gigabyte_is_refused_before_it_is_read(under_pressure):
 
 def test_who_is_silent_gives_way_when_there_are_too_many():
     with (
-        slow(0.0, 0.0, 1.0, 5.0, connections=20) as (_, url),
+        slow(0.0, 0.0, 1.0, 5.0, connections=20, headers_within=60.0) as (_, url),
         opened(url, b"") as first,
         opened(url, b"") as balancer,
         contextlib.ExitStack() as others,
@@ -331,10 +331,10 @@ def test_who_is_silent_gives_way_when_there_are_too_many():
         for _ in range(3):
             for _ in range(10):
                 others.enter_context(opened(url, b""))
+            served(url)  # so all of them were taken in
             balancer.sendall(HEALTH)
             assert balancer.recv(4096).endswith(b"alive")
         assert heard(first) == b""
-        served(url)
 
 
 def test_who_takes_long_makes_nobody_wait_for_a_turn():
