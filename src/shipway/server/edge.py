@@ -103,8 +103,8 @@ class Edge:
     """``may`` decides on the Authorization header; ``told`` hears of every finished request.
 
     ``health`` are questions that are answered before anything else of a request is looked at;
-    ``at_once`` of those who were let in are served at a time, the others stand in line; who takes
-    long is not counted.
+    ``at_once`` of those who were let in are served at a time, so many that read and so many that
+    write; the others stand in line. Who takes long is not counted.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class Edge:
         limits: Limits | None = None,
         told: Told | None = None,
         admission: Admission | None = None,
-        at_once: int = sys.maxsize,
+        at_once: tuple[int, int] = (sys.maxsize, sys.maxsize),
         health: Mapping[str, Callable[[], Answer]] | None = None,
     ) -> None:
         self._app = app
@@ -125,7 +125,7 @@ class Edge:
         self._limits = limits or Limits()
         self._told = told or _untold
         self._admission = admission
-        self._turns = Turns(at_once)
+        self._reading, self._writing = (Turns(most) for most in at_once)
         self._door = None if admission is None else Doorkeeper(admission)
         self._porter = Porter(health or {}, traffic.hosts, self._told)
 
@@ -194,7 +194,8 @@ class Edge:
             await self._refuse(exchange, 503, receive, send)
             return
         try:
-            turn = await self._turns.take()
+            reads = exchange.scope["method"] in _NO_BODY
+            turn = await (self._reading if reads else self._writing).take()
             try:
                 await self._answer(exchange, receive, send)
             finally:

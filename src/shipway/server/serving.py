@@ -39,9 +39,10 @@ _log = structlog.get_logger("serve")
 #: Twenty callers at once are no overload, though each makes the others later; more than there are
 #: threads to work in only stand in line.
 _ROOM = AdaptivePolicy(initial=20, least=20, most=40, queue=2)
-#: One that waits for the database leaves the interpreter to the other. More threads at work make none
-#: of them faster, and whoever asks meanwhile whether we live, or is refused, waits for each to give way.
-_AT_ONCE = 2
+#: So many at work that read, and that write. Reading is the interpreter's work: more threads make none
+#: of them faster, and whoever is refused, or asks whether we live, waits for each to give way. Who
+#: writes waits for a disk, and shares that with others who do.
+_AT_ONCE = (2, 8)
 _HOSTS = frozenset({b"127.0.0.1", b"localhost", b"[::1]"})
 
 
