@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
+import inspect
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any, ClassVar
 
 import orjson
@@ -17,6 +22,8 @@ from shipway.telemetry.failures import STATUSES
 
 DEEPEST, MOST_VALUES = 32, 20_000
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+#: As many as may be served at once.
+_THREADS = ThreadPoolExecutor(40, "request")
 
 
 class StrictRequest(Request):
@@ -49,13 +56,28 @@ def _of(outer: Any) -> Any:
     return outer.values() if isinstance(outer, dict) else outer
 
 
+def _in_a_thread(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+    """An endpoint that may wait, as one that never holds the loop.
+
+    FastAPI does the same, but by a dearer way, and takes the answer to a thread a second time.
+    """
+
+    @functools.wraps(endpoint)
+    async def threaded(**given: Any) -> Any:
+        work = functools.partial(copy_context().run, endpoint, **given)
+        return await asyncio.get_running_loop().run_in_executor(_THREADS, work)
+
+    return threaded
+
+
 class Route(APIRoute):
     """A route of ours: strict JSON, and a POST is carried out once under a key; FastAPI does the rest."""
 
     json_only: ClassVar[bool] = True
 
-    def __init__(self, path: str, *args: Any, **given: Any) -> None:
-        super().__init__(path, *args, **given)
+    def __init__(self, path: str, endpoint: Callable[..., Any], **given: Any) -> None:
+        waits = not inspect.iscoroutinefunction(endpoint)
+        super().__init__(path, _in_a_thread(endpoint) if waits else endpoint, **given)
         self._beginning = path.partition("{")[0]
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 MiB = 1024 * 1024
+#: Seconds for which a file is taken to be in its place: to look costs more than to write a line.
+_LOOK_EVERY = 0.1
 
 
 class Sink(Protocol):
@@ -40,7 +43,8 @@ class Stream:
 class RotatingFile:
     """Appends whole lines; past ``size`` bytes the file moves to .1, .1 to .2, up to ``keep`` old.
 
-    Each line is one append, so lines of several processes never mix. A full disk loses lines, not
+    Each line is one append, so lines of several processes never mix; what another one has moved is
+    noticed a moment later, and is longer by what was written meanwhile. A full disk loses lines, not
     the run: they are counted, and the next line that can be written is preceded by the count.
     """
 
@@ -49,6 +53,7 @@ class RotatingFile:
         self._place = str(path)
         self.lost = 0
         self._file = -1
+        self._looked = self._room = 0.0
         self._lock = threading.Lock()
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._file = self._open()
@@ -80,9 +85,15 @@ class RotatingFile:
 
     def _current(self, more: int) -> int:
         """The descriptor to write to: another process may have rotated, or it is our turn."""
-        ours = os.fstat(self._file)
-        if ours.st_size + more <= self.size and self._is_in_place(ours):
+        now = time.monotonic()
+        self._room -= more
+        if self._room >= 0 and now - self._looked < _LOOK_EVERY:
             return self._file
+        ours = os.fstat(self._file)
+        self._looked, self._room = now, self.size - ours.st_size - more
+        if self._room >= 0 and self._is_in_place(ours):
+            return self._file
+        self._looked = 0.0
         guard = os.open(self.path.parent / f".{self.path.name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(guard, fcntl.LOCK_EX)
