@@ -55,13 +55,22 @@ def test_a_release_is_rolled_back_and_everything_is_stopped_only_when_that_is_sa
     http, kept = server.http, Releases(server.home)
     old, new = kept.deploy(candidate("one")), kept.deploy(candidate("two"))
     try:
-        assert [one["status"] for one in http.get("/api/v1/releases").json()] == ["live", "standby"]
+        assert [one["status"] for one in http.get("/api/v1/releases").json()["items"]] == ["live", "standby"]
         for asked, found in (
             ({"state": ["standby", "failed"]}, [old.id]),
             ({"service": "demo", "run": new.run, "state": "live"}, [new.id]),
             ({"service": "another"}, []),
         ):
-            assert [one["id"] for one in http.get("/api/v1/releases", params=asked).json()] == found
+            page = http.get("/api/v1/releases", params=asked).json()
+            assert [one["id"] for one in page["items"]] == found
+            assert page["next_cursor"] is None
+        first = http.get("/api/v1/releases?limit=1").json()
+        assert [one["id"] for one in first["items"]] == [new.id]
+        cursor = first["next_cursor"]
+        second = http.get(f"/api/v1/releases?limit=1&cursor={cursor}").json()
+        assert ([one["id"] for one in second["items"]], second["next_cursor"]) == ([old.id], None)
+        for wrong in (f"service=demo&cursor={cursor}", f"cursor={cursor[:-2]}aa"):
+            assert http.get(f"/api/v1/releases?{wrong}").json()["code"] == "CURSOR"
         assert http.get("/api/v1/releases?state=lively").status_code == 422
         assert http.post("/api/v1/releases/demo/rollback").json()["id"] == old.id
         assert http.get(f"/api/v1/releases/{new.id}").json()["status"] == "rolled_back"

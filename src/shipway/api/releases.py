@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import orjson
 from fastapi import APIRouter, Query, Response
@@ -37,8 +37,21 @@ def _view(release: Release) -> ReleaseView:
 
 
 @router.get("", operation_id="listReleases", summary="Releases, newest first", responses=problems())
-def list_(asked: Annotated[wire.ReleaseQuestion, Query()], here: Here) -> list[ReleaseView]:
-    return [_view(one) for one in here.system.releases.list() if _meant(one, asked)]
+def list_(asked: Annotated[wire.ReleaseQuestion, Query()], here: Here) -> wire.Page[ReleaseView]:
+    question = asked.model_dump(mode="json", exclude={"cursor", "limit"})
+    found = [one for one in here.system.releases.list() if _meant(one, asked)]
+    if asked.cursor is not None:
+        last = here.cursors.read(question, asked.cursor)
+        found = [one for one in found if _place(one) < last]
+    page = found[: asked.limit]
+    more = len(found) > len(page)
+    cursor = here.cursors.write(question, _place(page[-1])) if more else None
+    return wire.Page(items=[_view(one) for one in page], next_cursor=cursor)
+
+
+def _place(release: Release) -> list[Any]:
+    """Where it stands in the list, newest first; a later release has a greater one."""
+    return [release.created_at, release.id]
 
 
 def _meant(release: Release, asked: wire.ReleaseQuestion) -> bool:

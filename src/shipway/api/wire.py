@@ -187,7 +187,7 @@ class LetterQuestion(Question):
     limit: Annotated[int, Field(ge=1, le=500), IN_DIGITS] = 100
 
 
-class ReleaseQuestion(Question):
+class ReleaseQuestion(Paged):
     """Which releases."""
 
     service: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")] | None = None

@@ -44,23 +44,19 @@ class Call(Generic[Answer]):
 
 
 @dataclass(frozen=True, slots=True)
-class Runs:
-    """A page of runs; hand ``next_cursor`` in for the next one."""
+class Page(Generic[Shape]):
+    """A page of a list; hand ``next_cursor`` in for the next one."""
 
-    items: list[RunSummary]
+    items: list[Shape]
     next_cursor: str | None
 
 
-def runs(limit: int = 50, state: str | None = None, cursor: str | None = None) -> Call[Runs]:
+def runs(
+    limit: int = 50, state: str | None = None, cursor: str | None = None
+) -> Call[Page[RunSummary]]:
     asked = {"limit": str(limit), "state": state, "cursor": cursor}
     query = [(name, value) for name, value in asked.items() if value is not None]
-    return Call("GET", f"{_V1}/runs", _page, query)
-
-
-def _page(data: bytes) -> Runs:
-    found: dict[str, Any] = TypeAdapter(dict[str, Any]).validate_json(data)
-    items = [RunSummary.model_validate_json(_json(one)) for one in found["items"]]
-    return Runs(items, found["next_cursor"])
+    return Call("GET", f"{_V1}/runs", _page(RunSummary), query)
 
 
 def _json(value: Any) -> bytes:
@@ -144,8 +140,9 @@ def settle_letters(how: str, numbers: Sequence[int], reason: str) -> Call[list[I
     return Call("POST", path, _many(ItemResult), body=body, headers=_keyed())
 
 
-def releases() -> Call[list[ReleaseView]]:
-    return Call("GET", _RELEASES, _many(ReleaseView))
+def releases(cursor: str | None = None) -> Call[Page[ReleaseView]]:
+    query = [("limit", "200")] + ([] if cursor is None else [("cursor", cursor)])
+    return Call("GET", _RELEASES, _page(ReleaseView), query)
 
 
 def release(ref: str) -> Call[ReleaseView]:
@@ -246,6 +243,15 @@ def _keyed() -> dict[str, str]:
 
 def _one(shape: type[Shape]) -> Callable[[bytes], Shape]:
     return shape.model_validate_json
+
+
+def _page(shape: type[Shape]) -> Callable[[bytes], Page[Shape]]:
+    def read(data: bytes) -> Page[Shape]:
+        found: dict[str, Any] = TypeAdapter(dict[str, Any]).validate_json(data)
+        items = [shape.model_validate_json(_json(one)) for one in found["items"]]
+        return Page(items, found["next_cursor"])
+
+    return read
 
 
 def _many(shape: type[Shape]) -> Callable[[bytes], list[Shape]]:

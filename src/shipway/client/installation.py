@@ -26,7 +26,12 @@ class RemoteReleases:
         self._client = client
 
     def list(self) -> Sequence[Release]:
-        return [_release(one) for one in self._client.send(calls.releases())]
+        page = self._client.send(calls.releases())
+        found = page.items
+        while page.next_cursor is not None:
+            page = self._client.send(calls.releases(page.next_cursor))
+            found = found + page.items
+        return [_release(one) for one in found]
 
     def view(self, ref: str) -> Release:
         return _release(self._client.send(calls.release(ref)))
