@@ -55,7 +55,10 @@ def test_a_release_is_rolled_back_and_everything_is_stopped_only_when_that_is_sa
     http, kept = server.http, Releases(server.home)
     old, new = kept.deploy(candidate("one")), kept.deploy(candidate("two"))
     try:
-        assert [one["status"] for one in http.get("/api/v1/releases").json()["items"]] == ["live", "standby"]
+        assert [one["status"] for one in http.get("/api/v1/releases").json()["items"]] == [
+            "live",
+            "standby",
+        ]
         for asked, found in (
             ({"state": ["standby", "failed"]}, [old.id]),
             ({"service": "demo", "run": new.run, "state": "live"}, [new.id]),
