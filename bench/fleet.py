@@ -118,12 +118,18 @@ def main() -> None:
         with Crew(home, Path(place) / "cache", url, Path(sockets), **given) as crew:
             engine, worker = crew.engine(), crew.worker()
             crew.ready(engine, worker)
+            named = {"engine": engine, "worker of two capabilities": worker}
+
+            def held() -> str:
+                return ", ".join(
+                    f"{name} {connections(one, server.port)} + {connections(one, cache.port)}"
+                    for name, one in named.items()
+                )
+
+            idle_held = held()
             dispatch(crew, 10)
-            held = [
-                f"{name} {connections(process, server.port)} + {connections(process, cache.port)}"
-                for name, process in (("engine", engine), ("worker of two capabilities", worker))
-            ]
             middle, late = dispatch(crew, 200)
+            busy_held = held()
             replaced = take_over(crew)
             handed = sorted(hand_back(crew) for _ in range(3))
         share = idle(home, url, 15.0)
@@ -131,7 +137,8 @@ def main() -> None:
     print(f"commit to begin elsewhere  p50 {middle * 1000:.1f} ms  p99 {late * 1000:.1f} ms")
     print(f"idle worker, six capabilities  {share * 100:.2f} % of a core")
     print(f"the same with Redis  {shared * 100:.2f} % of a core")
-    print(f"connections to PostgreSQL + Redis  {', '.join(held)}")
+    print(f"connections to PostgreSQL + Redis, before any work  {idle_held}")
+    print(f"connections to PostgreSQL + Redis, after 210 stages  {busy_held}")
     print(f"take-over after kill -9  {replaced:.1f} s with a lease of {LEASE:g} s")
     print(f"hand-back when the grace is over  {handed[1]:.2f} s  (promised: within 2)")
 
