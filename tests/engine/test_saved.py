@@ -168,6 +168,17 @@ def test_a_missing_and_a_bent_artifact_are_named_and_all_else_is_kept(
     assert restored.listed == saved.listed
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A backup, and the run in it."""
+    place = tmp_path_factory.mktemp("whole")
+    house = House(load_settings(home=place))
+    run = fill(house)
+    backup(house, place / "file")
+    house.close()
+    return place / "file", run
+
+
 def rewritten(source: Path, target: Path, change: Callable[[tarfile.TarInfo, bytes], object]):
     """The archive again, with each member as ``change`` makes it; None leaves it out."""
     with tarfile.open(source) as old, tarfile.open(target, "w") as new:
@@ -194,10 +205,8 @@ def rewritten(source: Path, target: Path, change: Callable[[tarfile.TarInfo, byt
     ],
 )
 def test_a_file_that_was_harmed_is_refused_with_what_is_wrong_and_nothing_is_written(
-    small: House, elsewhere, tmp_path: Path, harm: str, says: str
+    whole: tuple[Path, str], elsewhere, tmp_path: Path, harm: str, says: str
 ) -> None:
-    fill(small)
-    backup(small, tmp_path / "file")
     harmed = tmp_path / "harmed"
 
     def change(info: tarfile.TarInfo, data: bytes):
@@ -219,9 +228,9 @@ def test_a_file_that_was_harmed_is_refused_with_what_is_wrong_and_nothing_is_wri
         return info, data
 
     if harm == "cut":
-        harmed.write_bytes((tmp_path / "file").read_bytes()[:-30000])
+        harmed.write_bytes(whole[0].read_bytes()[:-30000])
     else:
-        rewritten(tmp_path / "file", harmed, change)
+        rewritten(whole[0], harmed, change)
     settings = elsewhere()
     with pytest.raises(ConfigurationError, match=says):
         restore(settings, harmed)
@@ -229,19 +238,18 @@ def test_a_file_that_was_harmed_is_refused_with_what_is_wrong_and_nothing_is_wri
 
 
 def test_files_that_are_in_the_way_stay_and_an_interrupted_restore_begins_anew(
-    small: House, elsewhere, tmp_path: Path
+    whole: tuple[Path, str], small: House, elsewhere
 ) -> None:
-    run = fill(small)
-    backup(small, tmp_path / "file")
+    file, run = whole
     settings = elsewhere()
     own = settings.home / "artifacts" / "ab" / "mine"
     own.parent.mkdir(parents=True)
     own.write_text("mine")
     with pytest.raises(ConflictError, match="files already"):
-        restore(settings, tmp_path / "file")
+        restore(settings, file)
     assert own.read_text() == "mine"
     (settings.home / "restoring").touch()  # as a restore leaves it that was killed
-    restore(settings, tmp_path / "file")
+    restore(settings, file)
     assert not own.exists()
     assert not (settings.home / "restoring").exists()
     assert (settings.home / "runs" / run / "evidence.json").exists()
