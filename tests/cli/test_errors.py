@@ -211,7 +211,9 @@ def test_a_terminal_that_knows_no_unicode_gets_escapes_and_no_crash(home):
     assert done.stdout == "\\u2713 done\n"
 
 
-def test_colour_of_errors_follows_the_flag_and_the_environment(shipway):
+def test_colour_of_errors_follows_the_flag_and_the_environment(shipway, monkeypatch):
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
     assert "\x1b[" not in shipway("rnu").stderr
     assert "\x1b[" in shipway("rnu", env={"FORCE_COLOR": "1"}).stderr
     assert "\x1b[" not in shipway("rnu", env={"FORCE_COLOR": "1", "NO_COLOR": "1"}).stderr
