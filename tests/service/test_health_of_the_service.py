@@ -46,7 +46,10 @@ def test_the_shipped_file_starts_a_service_that_is_healthy_and_hears_sighup(tmp_
         assert told["checks"]["database:ping"][0]["status"] == "pass"
         assert told["requests"]["per_second"] > 0
         assert told["checks"]["queue:age"][0]["observedValue"] == 0
-        assert "shipway_health_check_status" in served.http.get("/metrics").text
+        figures = served.http.get("/metrics").text
+        assert "shipway_health_check_status" in figures
+        revision = served.http.get("/api/v1/version").json()["revision"]
+        assert f'shipway_build_info{{revision="{revision}",' in figures
         file.write_text('log_level = "warning"\nfence = "degraded"\n')
         served.process.send_signal(signal.SIGHUP)
         line = served.line(event="settings stay as they were: they cannot be used")

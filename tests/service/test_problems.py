@@ -63,6 +63,19 @@ def test_what_cannot_be_served_is_a_problem(server, method, path, given, status)
 
 
 @pytest.mark.parametrize(
+    ("content", "code", "said"),
+    [
+        ('{"kind":', "NOT_JSON", "not JSON"),
+        (b'{"kind": "\xff"}', "NOT_JSON", "UTF-8"),
+        ("[" * 40 + "]" * 40, "BAD_REQUEST", "nests deeper"),
+    ],
+)
+def test_what_is_wrong_with_a_body_is_told(server, content, code, said):
+    told = is_problem(server.http.post("/api/v1/runs", content=content, headers=JSON), 400)
+    assert (told["code"], said in told["detail"]) == (code, True)
+
+
+@pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
         ("DELETE", "/api/v1/runs", "GET, POST"),

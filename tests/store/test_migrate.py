@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from shipway.store.opening import REVISION, prepare
+from shipway.store.opening import REVISION, Look, prepare
 from shipway.store.sqlite import revision
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
@@ -54,3 +54,9 @@ def test_a_process_that_dies_while_it_makes_the_tables_leaves_none_of_them(tmp_p
     assert revision(path) is None
     prepare(path).close()
     assert revision(path) == REVISION
+
+
+def test_where_the_tables_are_is_known_to_whoever_asks_first(tmp_path):
+    database = prepare(tmp_path / "shipway.db")
+    assert Look(database.lookout()).revision() == REVISION
+    database.close()

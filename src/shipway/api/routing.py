@@ -94,6 +94,8 @@ class Route(APIRoute):
             if self.json_only and request.method in {"POST", "PUT", "PATCH"}:
                 _takes(request)
             asked = StrictRequest(request.scope, request.receive)
+            if self.json_only and self.body_field is not None and await asked.body():
+                await asked.json()  # here what is wrong with it is told; FastAPI would swallow it
             return await (once(asked, handle) if request.method == "POST" else handle(asked))
 
         return strict

@@ -11,6 +11,7 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Container, Mapping
+from email.utils import formatdate
 from http import HTTPStatus
 from typing import Protocol
 
@@ -108,10 +109,12 @@ def _written(status: int, headers: Mapping[str, str], body: bytes, request_id: b
     parent = new().encode()
     head = "".join(f"{name.lower()}: {value}\r\n" for name, value in headers.items())
     return (
-        b"HTTP/1.1 %d %s\r\n%scontent-length: %d\r\nx-request-id: %s\r\ntraceresponse: %s\r\n%s%s"
+        b"HTTP/1.1 %d %s\r\ndate: %s\r\n%scontent-length: %d\r\nx-request-id: %s\r\n"
+        b"traceresponse: %s\r\n%s%s"
         % (
             status,
             HTTPStatus(status).phrase.encode(),
+            formatdate(usegmt=True).encode(),
             head.encode(),
             len(body),
             request_id or parent[SPAN_ID],

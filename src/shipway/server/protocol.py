@@ -196,6 +196,7 @@ class Protocol(H11Protocol):
         asked = Asked(secrets.token_hex(8), Trace.begin().trace_id)
         data = body(of_refusal(refusal(status), asked))
         headers = [
+            *self.server_state.default_headers,
             (b"content-type", MEDIA_TYPE.encode()),
             (b"content-length", b"%d" % len(data)),
             (b"cache-control", b"no-store"),

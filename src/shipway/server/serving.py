@@ -33,6 +33,7 @@ from shipway.server.sockets import (
     withdraw,
 )
 from shipway.server.token import TokenCheck, token_of
+from shipway.telemetry.metrics import BUILD
 from shipway.telemetry.requests import RequestLog
 
 _log = structlog.get_logger("serve")
@@ -68,10 +69,12 @@ class Serving:
         checks.tell("requests", requests.summary)
         self._monitor = Monitor(checks, __version__)
         self._feed = Feed(self._system.queries, self._system.link)
+        made_from = revision()
+        BUILD.of(__version__, made_from).set(1)
         backend = Backend(
             system=self._system,
             cursors=Cursors(token),
-            revision=revision(),
+            revision=made_from,
             monitor=self._monitor,
             feed=self._feed,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from shipway.config import Settings
@@ -67,10 +68,14 @@ class Look:
     def __init__(self, found: Database) -> None:
         self._database = found
         self._said: str | None = None
+        self._turn = threading.Lock()
 
     def once(self) -> None:
-        self._said = revision_for_us(self._database)
+        with self._turn:
+            self._said = revision_for_us(self._database)
 
     def revision(self) -> str | None:
-        """What the last answer said; None before there was one."""
+        """What the last answer said; before there was one, it asks."""
+        if self._said is None:
+            self.once()
         return self._said
