@@ -208,9 +208,13 @@ class Writer:
             self._flushing = False
             raise
 
+    def expect(self) -> None:
+        """A ``flush`` is sure to come in this turn of the loop: nobody need ring for it; on the loop."""
+        self._flushing = True
+
     def flush(self) -> None:
         """Commit what has arrived without waiting for the next turn of the loop; on the loop."""
-        if self._inbox and self._lost is None:
+        if self._lost is None:
             self._flush()
 
     def _flush(self) -> None:

@@ -32,6 +32,7 @@ from shipway.engine.clock import SteadyClock
 from shipway.engine.codec import decode, encode
 from shipway.engine.commands import COMMANDS
 from shipway.engine.desks import Desks
+from shipway.engine.dispatch.carrying import Around
 from shipway.engine.dispatch.local import LocalDispatch
 from shipway.engine.dispatch.room import Room
 from shipway.engine.housekeeping import Housekeeping, Swept
@@ -98,7 +99,7 @@ class Engine:
                 Room(limits, self._at_once, time.monotonic),
                 contracts,
                 distrust=self.writer.distrust,
-                told=self.writer.flush,
+                around=Around(self.writer.expect, self.writer.flush),
             )
             if fleet is None
             else fleet.dispatch

@@ -13,6 +13,8 @@ class Draft:
     ``state`` is changed by each: it must be one that nobody else has seen.
     """
 
+    __slots__ = ("events", "now", "state")
+
     def __init__(self, state: RunState, now: float) -> None:
         self.state = state
         self.now = now

@@ -40,27 +40,26 @@ def _move_one_round(draft: Draft) -> bool:
     stages = draft.state.stages
     for stage in draft.state.pipeline.stages:
         status = stages[stage.id].status
-        if status is _PENDING or status is _INVALIDATED:
-            skipped |= _consider(draft, stage)
-        elif status is _READY:
+        if status is _READY:
             _start(draft, stage)
+        elif status is _PENDING or status is _INVALIDATED:
+            for need in stage.needs:
+                if not stages[need.stage].status.is_final:
+                    break
+            else:
+                skipped |= _consider(draft, stage)
     return skipped
 
 
 def _consider(draft: Draft, stage: Stage) -> bool:
     """Start or skip a stage whose dependencies are over; True if it is over by that."""
     stages = draft.state.stages
-    unmet = None
     for need in stage.needs:
         upon = stages[need.stage]
-        if not upon.status.is_final:
-            return False
-        if unmet is None and not _met(need, upon):
-            unmet = need
-    if unmet is not None:
-        why = f"{unmet.stage} is {stages[unmet.stage].status}, and {stage.id} needs its {unmet.on}"
-        draft.emit(e.StageSkipped(stage.id, why, unneeded=False))
-        return True
+        if not _met(need, upon):
+            why = f"{need.stage} is {upon.status}, and {stage.id} needs its {need.on}"
+            draft.emit(e.StageSkipped(stage.id, why, unneeded=False))
+            return True
     if stage.when is not None and not holds(stage.when, draft.state.values()):
         draft.emit(e.StageSkipped(stage.id, "its condition does not hold", unneeded=True))
         return True
@@ -115,7 +114,8 @@ def _has_room(state: RunState) -> bool:
     if len(state.stages) <= room:
         return True
     for stage in state.stages.values():
-        if stage.in_hand:
+        status = stage.status
+        if status is not _PENDING and status is not _PASSED and stage.in_hand:
             room -= 1
     return room > 0
 

@@ -16,7 +16,12 @@ def gate_error(stage: Stage, result: Mapping[str, Any] | None) -> dict[str, Any]
         return None
     try:
         report = (result or {})["report"]
-        selections = [_selection(one) for one in report["selections"]]
+        selections = [
+            Selection(
+                one["gate"], one["selected"], one["reason"], _ENFORCEMENTS[one["enforcement"]]
+            )
+            for one in report["selections"]
+        ]
         judgements = [_judgement(one) for one in report["evidence"]]
     except (KeyError, TypeError, ValueError):
         return _error(f"{stage.id} brought no readable report of its gates")
@@ -39,11 +44,6 @@ def _summary(judgements: list[Judgement]) -> str:
 
 def _error(message: str) -> dict[str, Any]:
     return GateError(message, hint="see the gate's evidence in the report").report()
-
-
-def _selection(data: Mapping[str, Any]) -> Selection:
-    enforcement = _ENFORCEMENTS[data["enforcement"]]
-    return Selection(data["gate"], data["selected"], data["reason"], enforcement)
 
 
 def _judgement(data: Mapping[str, Any]) -> Judgement:

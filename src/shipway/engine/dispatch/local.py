@@ -27,7 +27,7 @@ from shipway.engine.check import check_request, check_result
 from shipway.engine.codec import encode
 from shipway.engine.desks import Desks, Stop
 from shipway.engine.dispatch.announcing import Announcer
-from shipway.engine.dispatch.carrying import Carriers
+from shipway.engine.dispatch.carrying import Around, Carriers
 from shipway.engine.dispatch.room import Entrance, Lane
 from shipway.errors import (
     AgentCrashedError,
@@ -59,14 +59,11 @@ class _Attempt:
     announced: bool = False
 
 
-def _nothing() -> None:
-    """Who is told takes it up in its own time."""
-
-
 class LocalDispatch:
     """Lives on one event loop. ``tell`` brings what happened to the writer, from any thread.
 
-    ``told`` is called when all that there is to tell at the moment has been told.
+    ``around`` hears before something is told, and when all that there is to tell at the moment has
+    been told; an attempt that waited tells in its own time.
     """
 
     def __init__(
@@ -79,7 +76,7 @@ class LocalDispatch:
         *,
         distrust: Callable[[str, CorruptRunError], None],
         now: Callable[[], float] = time.time,
-        told: Callable[[], None] = _nothing,
+        around: Around = Around(),  # noqa: B008 - frozen
     ) -> None:
         self._now = now
         self._distrust = distrust
@@ -90,7 +87,7 @@ class LocalDispatch:
         self._room = room
         self._attempts: dict[tuple[str, str, int], _Attempt] = {}
         self._pool = ThreadPoolExecutor(max_workers=64, thread_name_prefix="agent")
-        self._carriers = Carriers(self._carry, told)
+        self._carriers = Carriers(self._carry, around)
         self._announcer = Announcer(ANNOUNCE_AFTER, self._attempts.values, self._announce)
         self._log = structlog.get_logger("dispatch")
         self.closed = False
