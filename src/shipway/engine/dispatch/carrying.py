@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import types
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
@@ -40,6 +41,8 @@ class Carriers(Generic[Load]):
         self._line: deque[Load] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._coming = False
+        #: Nothing of what one load sets around itself, such as its deadline, may reach another.
+        self._clean = contextvars.copy_context()
 
     def put(self, load: Load) -> None:
         """Returns at once; the load is begun soon, in the order in which they were put."""
@@ -54,7 +57,7 @@ class Carriers(Generic[Load]):
 
     def _come(self) -> None:
         self._coming = True
-        task = asyncio.get_running_loop().create_task(self._go())
+        task = asyncio.get_running_loop().create_task(self._go(), context=self._clean.copy())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -76,7 +79,10 @@ class Carriers(Generic[Load]):
             hand.let_go()
 
     def _let_go(self) -> None:
-        """Somebody else goes on with the line from here."""
+        asyncio.get_running_loop().call_soon(self._go_on, context=self._clean)
+
+    def _go_on(self) -> None:
+        """A task does no more: another one goes on with the line, if there is any."""
         self._coming = False
         if self._line:
             self._come()
