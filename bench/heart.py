@@ -172,7 +172,7 @@ class Heart:
         at = time.perf_counter()
         for committed in results:
             events = () if committed.decision is None else committed.decision.events
-            if any(isinstance(event, RunEnded) for event in events):
+            if events and type(events[-1]) is RunEnded:
                 self._ended.put((committed.run, at))
 
     def many(self, at_once: int, seconds: float) -> tuple[float, float]:

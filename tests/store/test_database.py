@@ -84,7 +84,7 @@ def test_an_order_is_delivered_once_whoever_asks(database: Database):
         taken = [order.attempt for got in pool.map(take, range(8)) for order in got]
     assert sorted(taken) == list(range(40))
     with database.writing() as connection:
-        ledger.close_orders(connection, [("done", b"{}", row.id, "plan", 3)])
+        ledger.close_orders(connection, [("done", row.id, "plan", 3)])
         assert len(ledger.handed_out(connection)) == 39
         assert ledger.open_orders(connection) == 39
 

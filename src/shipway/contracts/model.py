@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Annotated
 
@@ -35,7 +35,10 @@ class ArtifactRef(Model):
 @lru_cache(maxsize=256)
 def timestamp(at: float) -> str:
     """Seconds since the epoch as the wire writes times: UTC, to the microsecond, ending in Z."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    return (_EPOCH + timedelta(seconds=at)).isoformat(timespec="microseconds") + "Z"
+
+
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - in UTC, like all that is counted from it
 
 
 def today() -> str:

@@ -75,6 +75,7 @@ class Engine:
         contracts: Mapping[str, Contract] = CONTRACTS,
         fleet: Fleet | None = None,
     ) -> None:
+        self._flags = Flags()
         self.adopt(settings)
         self._database = database
         self._now = now = now or SteadyClock()
@@ -116,8 +117,6 @@ class Engine:
         self._chores: set[asyncio.Task[Any]] = set()
         self._bell: socket.socket | None = None
         self._ready: Future[None] = Future()
-        #: What operators may turn while it runs; as declared until somebody hands in others.
-        self.flags = Flags()
         #: Called on the engine's loop after every commit; must return at once.
         self.observers: list[Callable[[list[Committed]], None]] = []
 
@@ -125,11 +124,27 @@ class Engine:
         """Work with settings of which some have changed."""
         self._settings = settings
         self._here = Context(environment=settings.environment)
+        self._weigh()
+
+    @property
+    def flags(self) -> Flags:
+        """What operators may turn while it runs; as declared until somebody hands in others."""
+        return self._flags
+
+    @flags.setter
+    def flags(self, flags: Flags) -> None:
+        self._flags = flags
+        flags.changed.append(self._weigh)
+        self._weigh()
+
+    def _weigh(self) -> None:
+        """Worked out when something changes, and not for each order."""
+        share = self._flags.value(PARALLELISM, self._here)
+        self._may_work = self._settings.max_attempts_at_once * int(share) // 100
 
     def _at_once(self) -> int:
         """Attempts of a capability that may work now: a share of what the settings allow."""
-        share = self.flags.value(PARALLELISM, self._here)
-        return self._settings.max_attempts_at_once * int(share) // 100
+        return self._may_work
 
     # Life
 

@@ -42,8 +42,9 @@ class Page:
         self._contracts = contracts
         self._deliveries = int(handing_out)
         self._events: list[tuple[str, int, float, str, bytes]] = []
-        self._orders: dict[tuple[str, str, int], OrderRow] = {}
-        self._closed: list[tuple[str, bytes | None, str, str, int]] = []
+        self._orders: list[OrderRow] = []
+        self._closed: list[tuple[str, str, str, int]] = []
+        self._broken: list[tuple[bytes, str, str, int]] = []
         self._pipelines: dict[str, tuple[str, str, int, bytes]] = {}
         self._runs: list[NewRun] = []
         self._latest: dict[str, Decision] = {}
@@ -96,9 +97,12 @@ class Page:
         state = decision.state
         self._keep(before.id, before.seq, decision)
         for stage, attempt in decision.cancels:
-            done = stage == finished
-            status = "done" if done else "cancelled"
-            self._closed.append((status, outcome if done else None, before.id, stage, attempt))
+            if stage != finished:
+                self._closed.append(("cancelled", before.id, stage, attempt))
+            elif outcome is None:
+                self._closed.append(("done", before.id, stage, attempt))
+            else:
+                self._broken.append((outcome, before.id, stage, attempt))
         if self._shared or before.id in self._latest or not _is_plain(before, decision):
             self._latest[before.id] = decision
         if state.status is not before.status or state.ended_at != before.ended_at:
@@ -146,8 +150,7 @@ class Page:
             return ()
         pinned = decision.state.submission.get("contracts", {})
         rows = tuple([self._row(run, trace, order, pinned) for order in decision.orders])
-        for row in rows:
-            self._orders[run, row.stage, row.attempt] = row
+        self._orders += rows
         return rows if self._deliveries else ()
 
     def write(self, connection: Connection) -> None:
@@ -157,9 +160,11 @@ class Page:
             ledger.insert_runs(connection, self._runs)
         with connection.together():
             if self._orders:
-                ledger.insert_orders(connection, self._orders.values())
+                ledger.insert_orders(connection, self._orders)
             if self._closed:
                 ledger.close_orders(connection, self._closed)
+            if self._broken:
+                ledger.break_orders(connection, self._broken)
             ledger.append_events(connection, self._events)
             self._save(connection)
             if self._revived:
@@ -171,7 +176,7 @@ class Page:
         for due, run, stage, attempt in self._renewed:
             self._renew(connection, due, run, stage, attempt)
         if self._place is not None and self._orders:
-            self._place(connection, list(self._orders.values()))
+            self._place(connection, self._orders)
 
     def _save(self, connection: Connection) -> None:
         """Most steps leave the status, and all that is sorted by it, as it was."""

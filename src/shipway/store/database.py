@@ -198,24 +198,44 @@ class Database(Protocol):
     def close(self) -> None: ...
 
 
-@contextlib.contextmanager
-def transaction(connection: Connection) -> Iterator[Connection]:
+class transaction:  # noqa: N801 - reads like what it is: with transaction(connection)
     """All of it or nothing; raises StoreFault for what the driver says."""
-    connection.rung.clear()
-    try:
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> Connection:
+        connection = self._connection
+        connection.rung.clear()
         try:
             connection.begin()
-            yield connection
-        except BaseException:
-            connection.rollback()
+        except BaseException as error:
+            self._undo(error)
             raise
-        connection.commit()
-    except Exception as error:  # as ``translated``: one block less in every commit
-        if connection.is_fault(error):
-            raise connection.fault(error) from error
-        raise
-    if connection.rung:
-        connection.bell.ring(connection.rung)
+        return connection
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        connection = self._connection
+        if error is not None:
+            self._undo(error)
+            return
+        try:
+            connection.commit()
+        except Exception as wrong:
+            if connection.is_fault(wrong):
+                raise connection.fault(wrong) from wrong
+            raise
+        if connection.rung:
+            connection.bell.ring(connection.rung)
+
+    def _undo(self, error: BaseException) -> None:
+        """Roll back; raises StoreFault if it was the driver who gave the reason."""
+        with translated(self._connection):
+            self._connection.rollback()
+        if self._connection.is_fault(error):
+            raise self._connection.fault(error) from error
 
 
 @contextlib.contextmanager

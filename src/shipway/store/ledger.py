@@ -170,13 +170,20 @@ def insert_orders(connection: Connection, orders: Iterable[OrderRow]) -> None:
     )
 
 
-def close_orders(
-    connection: Connection, rows: Sequence[tuple[str, bytes | None, str, str, int]]
-) -> None:
-    """Rows are (status, outcome, run, stage, attempt); an order that is closed stays as it is."""
+def close_orders(connection: Connection, rows: Sequence[tuple[str, str, str, int]]) -> None:
+    """Rows are (status, run, stage, attempt); an order that is closed stays as it is."""
     connection.executemany(
-        "UPDATE orders SET status = ?, outcome = ? WHERE run = ? AND stage = ? AND attempt = ?"
+        "UPDATE orders SET status = ? WHERE run = ? AND stage = ? AND attempt = ?"
         " AND status = 'open'",
+        rows,
+    )
+
+
+def break_orders(connection: Connection, rows: Sequence[tuple[bytes, str, str, int]]) -> None:
+    """As ``close_orders``, of those that were done and failed; rows are (outcome, run, stage, attempt)."""
+    connection.executemany(
+        "UPDATE orders SET status = 'done', outcome = ?"
+        " WHERE run = ? AND stage = ? AND attempt = ? AND status = 'open'",
         rows,
     )
 

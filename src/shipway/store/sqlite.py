@@ -26,6 +26,9 @@ _UNSOUND = {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
 _BUSY = {"SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_BUSY_SNAPSHOT", "SQLITE_BUSY_TIMEOUT"}
 
 
+_ALONE = nullcontext()
+
+
 class SqliteConnection(sqlite3.Connection):
     """The driver's own connection with what the shape asks for beside it."""
 
@@ -68,7 +71,7 @@ class SqliteConnection(sqlite3.Connection):
         return False
 
     def together(self) -> AbstractContextManager[Any]:
-        return nullcontext()
+        return _ALONE
 
     def lock_runs(self, runs: Iterable[str]) -> dict[str, int] | None:
         """Nobody else: the write lock is taken, and one engine owns the file."""
