@@ -109,7 +109,8 @@ def lookup(values: Mapping[str, Any], path: tuple[str, ...]) -> Any:
     """The value at ``path``, or None where a step is missing."""
     current: Any = values
     for step in path:
-        if not isinstance(current, Mapping) or step not in current:
+        # The dictionary first: to ask the other one is a call into Python.
+        if not isinstance(current, (dict, Mapping)) or step not in current:
             return None
         current = current[step]
     return current

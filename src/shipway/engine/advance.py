@@ -189,7 +189,8 @@ class Writer:
 
     def _put(self, asked: _Asked) -> None:
         self._inbox.append(asked)
-        self._flush_soon()
+        if not self._flushing:
+            self._flush_soon()
 
     def _flush_soon(self) -> None:
         """Gather what arrives in this turn of the loop into one commit.
@@ -232,12 +233,14 @@ class Writer:
         results: list[Committed] = []
         try:
             with transaction(self._connection):
-                self._hold(batch)
+                if self._connection.shared:
+                    self._hold(batch)
                 self._lost = self._door = None
                 page = self._page()
                 results = [self._one(asked, page) for asked in batch]
                 page.write(self._connection)
-                self._write_progress(self._connection)
+                if self._progress:
+                    self._write_progress(self._connection)
         except StoreFault as fault:
             self._states.clear()
             if fault.lost:
@@ -261,8 +264,6 @@ class Writer:
 
     def _hold(self, batch: list[_Asked]) -> None:
         """Hold the runs until the commit, and forget the states that others have changed."""
-        if not self._connection.shared:
-            return
         runs = {asked.run for asked in batch if not isinstance(asked.given, Ready)}
         stored = self._connection.lock_runs(runs) if runs else None
         for run, seq in (stored or {}).items():
@@ -386,11 +387,10 @@ class Writer:
             self._states.popitem(last=False)
 
     def _write_progress(self, connection: Connection) -> None:
-        if self._progress:
-            noted, self._progress = self._progress, {}
-            ledger.note_progress(
-                connection, [(run, stage, *rest) for (run, stage), rest in noted.items()]
-            )
+        noted, self._progress = self._progress, {}
+        ledger.note_progress(
+            connection, [(run, stage, *rest) for (run, stage), rest in noted.items()]
+        )
 
 
 def refusal(error: ShipwayError) -> bytes:

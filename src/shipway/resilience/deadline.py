@@ -51,7 +51,7 @@ class within:  # noqa: N801 - reads like what it is: with deadline.within(5)
 
     def __exit__(self, *_: object) -> None:
         if self._token is not None:
-            end(self._token)
+            _AT.reset(self._token)
 
 
 def inherit(moment: float) -> None:

@@ -36,6 +36,7 @@ class SqliteConnection(sqlite3.Connection):
     watch: Watch
     bell: Bell
     rung: set[str]
+    shared = False
 
     @property
     def raw(self) -> sqlite3.Connection:
@@ -44,7 +45,10 @@ class SqliteConnection(sqlite3.Connection):
     def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> sqlite3.Cursor:  # type: ignore[override]  # sequences only: named parameters are not the other driver's
         began = time.perf_counter()
         cursor = super().execute(sql, parameters)
-        self._noted(time.perf_counter() - began)
+        took = time.perf_counter() - began
+        self.watch.statements += 1
+        if took > self.watch.slow_after:
+            self.watch.was_slow(took)
         return cursor
 
     def executemany(self, sql: str, rows: Iterable[Any], /) -> sqlite3.Cursor:
@@ -65,10 +69,6 @@ class SqliteConnection(sqlite3.Connection):
         took = time.perf_counter() - began
         if took > _NOTICED_WAIT:
             self.watch.waited_for(took)
-
-    @property
-    def shared(self) -> bool:
-        return False
 
     def together(self) -> AbstractContextManager[Any]:
         return _ALONE

@@ -129,10 +129,7 @@ _QUEUED, _RUNNING, _WAITING = StageStatus.QUEUED, StageStatus.RUNNING, StageStat
 _PASSED = StageStatus.PASSED
 _STORED = tuple(each.name for each in fields(StageState) if each.name != "result")
 _MADE = "_made"
-# The word of a status is taken where the enum keeps it: ``value`` is a function in Python.
-_stored: Callable[[StageState], tuple[Any, ...]] = attrgetter(
-    *("status._value_" if name == "status" else name for name in _STORED)
-)
+_stored: Callable[[StageState], tuple[Any, ...]] = attrgetter(*_STORED)
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ class Room:
 
     def lanes(self, task: Task) -> tuple[Lane, ...]:
         """What a task needs room in."""
-        many = self._most(None)
+        many = max(1, self._at_once())
         if _is_special(task):
             return lanes_of(self._limits, task, many)
         usual = self._usual.get((task.capability, many))
