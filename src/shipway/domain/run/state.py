@@ -221,10 +221,9 @@ Changed = TypeVar("Changed", StageState, RunState)
 def changed(value: Changed, **changes: Any) -> Changed:
     """``dataclasses.replace`` without its checks, which are most of the cost of an event."""
     new = object.__new__(type(value))
-    known = new.__dict__
-    known.update(value.__dict__)
+    known = value.__dict__ | changes
     known.pop(_MADE, None)
-    known.update(changes)
+    object.__setattr__(new, "__dict__", known)
     return new
 
 

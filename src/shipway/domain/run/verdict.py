@@ -22,7 +22,16 @@ def gate_error(stage: Stage, result: Mapping[str, Any] | None) -> dict[str, Any]
             )
             for one in report["selections"]
         ]
-        judgements = [_judgement(one) for one in report["evidence"]]
+        judgements = [
+            Judgement(
+                one["gate"],
+                _VERDICTS[one["verdict"]],
+                one["examined"],
+                one["summary"],
+                _ENFORCEMENTS[one["enforcement"]],
+            )
+            for one in report["evidence"]
+        ]
     except (KeyError, TypeError, ValueError):
         return _error(f"{stage.id} brought no readable report of its gates")
     said = {one.gate for one in selections}
@@ -44,11 +53,6 @@ def _summary(judgements: list[Judgement]) -> str:
 
 def _error(message: str) -> dict[str, Any]:
     return GateError(message, hint="see the gate's evidence in the report").report()
-
-
-def _judgement(data: Mapping[str, Any]) -> Judgement:
-    verdict, enforcement = _VERDICTS[data["verdict"]], _ENFORCEMENTS[data["enforcement"]]
-    return Judgement(data["gate"], verdict, data["examined"], data["summary"], enforcement)
 
 
 # By their words: to call an enum costs more than all else that is done here.

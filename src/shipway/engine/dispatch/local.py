@@ -218,7 +218,15 @@ class LocalDispatch:
 
     async def _outcome(self, task: Task, stop: Stop, began: float) -> e.Completed:
         try:
-            result = await self._perform(task, stop)
+            contract = self._contracts[task.capability]
+            agent = self._registry.find(task.capability, task.agent)
+            request = check_request(contract, task)
+            desk = self._desks.desk(task, stop)
+            if _is_async(type(agent)):
+                done = await agent.perform(request, desk)  # type: ignore[misc] # it is a coroutine
+            else:
+                done = await self._in_thread(agent, request, desk, stop)
+            result = check_result(contract, done, desk.artifacts, task.version)
         except Asks as asks:
             questions = tuple(_ask(question) for question in asks.questions)
             return _completed(task, began, "asks", asks=questions)
@@ -245,17 +253,6 @@ class LocalDispatch:
         except ContractError as error:
             self._log.warning("result not shown", stage=task.stage, why=error.message)
             return None
-
-    async def _perform(self, task: Task, stop: Stop) -> dict[str, Any]:
-        contract = self._contracts[task.capability]
-        agent = self._registry.find(task.capability, task.agent)
-        request = check_request(contract, task)
-        desk = self._desks.desk(task, stop)
-        if _is_async(type(agent)):
-            result = await agent.perform(request, desk)  # type: ignore[misc] # it is a coroutine
-        else:
-            result = await self._in_thread(agent, request, desk, stop)
-        return check_result(contract, result, desk.artifacts, task.version)
 
     async def _in_thread(self, agent: Agent, request: BaseModel, desk: Desk, stop: Stop) -> Any:
         """Run a blocking agent; when the attempt is cancelled its thread is awaited all the same."""
