@@ -18,7 +18,7 @@ sys.path[:0] = [str(TESTS)]
 import redis  # noqa: E402 - the paths above come first
 
 from servers import Postgres, Redis  # noqa: E402
-from shipway.bootstrap import close, connect  # noqa: E402
+from shipway.bootstrap.system import close, connect  # noqa: E402
 from shipway.bus import Ring  # noqa: E402
 from shipway.bus.link import Link  # noqa: E402
 from shipway.bus.shared import SharedState  # noqa: E402

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from shipway.contracts.envelope import Task
 from shipway.engine.places import Places
 from shipway.errors import BudgetError
 from shipway.store.artifacts import ArtifactStore
+from shipway.store.opening import prepare
 
 ROOT = Path(__file__).resolve().parent.parent
 WHEN = "2026-01-02T03:04:05+00:00"
@@ -56,11 +58,23 @@ def _interrupts_are_heard() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(scope="session")
+def _tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with Shipway's tables and nothing in them: a copy of it is made in a moment."""
+    path = Places(tmp_path_factory.mktemp("tables")).database
+    prepare(path).close()
+    return path
+
+
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A private state directory, also for commands that the test starts."""
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, _tables: Path) -> Path:
+    """A private state directory, also for commands that the test starts.
+
+    It has its tables, which every process that finds none takes half a second to make.
+    """
     path = tmp_path / "home"
     path.mkdir(mode=0o700)
+    shutil.copy(_tables, Places(path).database)
     monkeypatch.setenv("SHIPWAY_HOME", str(path))
     return path
 

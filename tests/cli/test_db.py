@@ -13,6 +13,7 @@ from shipway.errors import ExitCode
 def test_from_nothing_to_a_backup_that_is_restored_elsewhere(
     here, home: Path, tmp_path, monkeypatch
 ):
+    (home / "shipway.db").unlink()  # nobody has used it yet
     assert here("db", "check").returncode == ExitCode.FAILED
     ran = json.loads(here("db", "migrate", "--json").stdout)
     assert ran["ran"][0] == "0001"

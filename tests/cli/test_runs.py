@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from shipway.bootstrap import open_system
+from shipway.bootstrap.system import open_system
 from shipway.config import load_settings
 from shipway.engine.queries import Queries
 from smallpipeline import ASKING, SMALL

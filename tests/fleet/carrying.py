@@ -33,7 +33,7 @@ from scripted import WORK  # noqa: E402
 from teller import Merger, Teller  # noqa: E402
 
 from shipway.agents.registry import Registry  # noqa: E402
-from shipway.bootstrap import close, connect  # noqa: E402
+from shipway.bootstrap.system import close, connect  # noqa: E402
 from shipway.config import Settings, load_settings  # noqa: E402
 from shipway.contracts.registry import Contract  # noqa: E402
 from shipway.engine.dispatch.fleet.home import enter  # noqa: E402

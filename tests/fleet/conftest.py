@@ -17,10 +17,10 @@ from crew import Crew
 
 
 @pytest.fixture
-def crew(tmp_path: Path, postgres_url: str) -> Iterator[Crew]:
+def crew(tmp_path: Path, shipway_postgres_url: str) -> Iterator[Crew]:
     (tmp_path / "home").mkdir()
     with (
         tempfile.TemporaryDirectory() as sockets,  # their paths have to be short
-        Crew(tmp_path / "home", tmp_path / "cache", postgres_url, Path(sockets)) as made,
+        Crew(tmp_path / "home", tmp_path / "cache", shipway_postgres_url, Path(sockets)) as made,
     ):
         yield made

@@ -18,7 +18,7 @@ from typing import Any, Self
 from river import CONTRACTS_HERE
 from scripted import SEVEN
 
-from shipway.bootstrap import close, connect
+from shipway.bootstrap.system import close, connect
 from shipway.config import Settings, load_settings
 from shipway.contracts.registry import Contract
 from shipway.contracts.views import RunDetail

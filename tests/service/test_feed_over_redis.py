@@ -10,7 +10,7 @@ import pytest
 
 from shipway.api import feed
 from shipway.api.feed import Feed
-from shipway.bootstrap import close, connect
+from shipway.bootstrap.system import close, connect
 from shipway.config import Settings, load_settings
 from shipway.engine.queries import Queries
 from shipway.secrets import Secret

@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from shipway.bootstrap import System, open_system
+from shipway.bootstrap.system import System, open_system
 from shipway.config import load_settings
 from shipway.engine.owner import owner_pid
 from shipway.errors import NotFoundError

@@ -147,7 +147,7 @@ def test_the_engine_is_a_small_process_without_what_only_services_and_templates_
     assert high < 120 * 1024, f"{high} KiB at its highest"
     mapped = Path(f"/proc/{pid}/maps").read_text()
     assert "pydantic_core" in mapped, "the look at what is loaded shows nothing"
-    loaded = "import sys, shipway.bootstrap, shipway.agents.wiring; print(*sys.modules)"
+    loaded = "import sys, shipway.bootstrap.engines, shipway.agents.wiring; print(*sys.modules)"
     modules = subprocess.run(
         [sys.executable, "-c", loaded], env=person.env, capture_output=True, text=True, check=True
     ).stdout.split()

@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 from shipway.api.cursor import Cursors
 from shipway.api.feed import Feed
 from shipway.api.problems import Asked
-from shipway.bootstrap import System
+from shipway.bootstrap.system import System
 from shipway.engine.commands import Commands
 from shipway.health.monitor import Monitor
 

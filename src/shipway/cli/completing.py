@@ -9,7 +9,7 @@ import click
 from click.shell_completion import CompletionItem
 
 if TYPE_CHECKING:
-    from shipway.bootstrap import System
+    from shipway.bootstrap.system import System
 
 _MANY = 50
 
@@ -27,7 +27,7 @@ def _offering(
         if not state_directory().is_dir():
             return []
         try:
-            from shipway.bootstrap import open_system
+            from shipway.bootstrap.system import open_system
 
             system = open_system(settings())
             try:

@@ -18,7 +18,7 @@ def dev(output: Output) -> int:
     Over PostgreSQL (SHIPWAY_DATABASE_URL) it is a fleet of one, which others may join; without, it
     is the engine of this SHIPWAY_HOME. Ctrl-C or SIGTERM ends it in good order.
     """
-    from shipway.bootstrap import develop
+    from shipway.bootstrap.dev import develop
     from shipway.cli.session import settings
     from shipway.lifecycle import ends
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @speaks
 def doctor(output: Output) -> int:
     """Check that this machine is ready; each thing that is not says what to do."""
-    from shipway.bootstrap import doctor as examined
+    from shipway.bootstrap.doctor import doctor as examined
     from shipway.cli.session import settings
 
     results = examined(settings())

@@ -12,7 +12,7 @@ from shipway.cli.output import Output
 @speaks
 def engine(output: Output) -> None:
     """Carry the active runs on until none can move, then end."""
-    from shipway.bootstrap import serve
+    from shipway.bootstrap.engines import serve
     from shipway.cli.session import settings
     from shipway.errors import ExitCode
     from shipway.lifecycle import ends

@@ -50,7 +50,7 @@ def _asking(output: Output, *, watch: bool) -> Iterator[Look]:
             yield client.health
         return
     from shipway import __version__
-    from shipway.bootstrap import health_of
+    from shipway.bootstrap.health import health_of
 
     with opened_here(output, progress=False) as system:
         monitor = Monitor(health_of(system), __version__)

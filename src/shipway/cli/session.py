@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from shipway.cli.words import plural
 
 if TYPE_CHECKING:
-    from shipway.bootstrap import System
+    from shipway.bootstrap.system import System
     from shipway.cli.output import Output
     from shipway.cli.seam import Crew, Definitions, Deployed, Session, Switches
     from shipway.client.client import Client
@@ -88,7 +88,7 @@ def _token(found: Settings) -> Secret:
 def opened_here(output: Output, *, progress: bool = True) -> Iterator[System]:
     """The system; ``progress`` also carries on what an earlier process left, and says so."""
     found = settings()  # before the imports: a wrong setting is told at once
-    from shipway.bootstrap import open_system
+    from shipway.bootstrap.system import open_system
 
     system = open_system(found)
     try:
@@ -108,7 +108,7 @@ def stored(output: Output) -> Iterator[Keeper]:
     """The database, for who looks after it; no engine is started and nothing is carried on."""
     if server_url():
         output.note("this is the database here, not that of the server at SHIPWAY_URL")
-    from shipway.bootstrap import open_keeper
+    from shipway.bootstrap.system import open_keeper
 
     keeper = open_keeper(settings())
     try:

@@ -49,7 +49,7 @@ def worker(output: Output, capabilities: tuple[str, ...], concurrency: int | Non
     """
     if click.get_current_context().invoked_subcommand is not None:
         return None
-    from shipway.bootstrap import work
+    from shipway.bootstrap.workers import work
     from shipway.cli.session import settings
     from shipway.lifecycle import ends
 

@@ -72,6 +72,7 @@ class Section(BaseModel):
     """Settings that belong together; its docstring is the heading of their reference."""
 
     model_config = ConfigDict(
+        defer_build=True,
         frozen=True,
         extra="forbid",
         hide_input_in_errors=True,

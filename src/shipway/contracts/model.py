@@ -19,7 +19,12 @@ class Model(BaseModel):
     """Base of every wire model; frozen, so that a message cannot change after it was checked."""
 
     model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, hide_input_in_errors=True, ser_json_inf_nan="null"
+        defer_build=True,
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        hide_input_in_errors=True,
+        ser_json_inf_nan="null",
     )
 
 

@@ -11,17 +11,19 @@ from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from shipway.contracts.views import RunDetail
 from shipway.domain.states import RunStatus
-from shipway.engine.commands import Commands
-from shipway.engine.engine import Engine
 from shipway.engine.owner import Ownership, is_owned
 from shipway.engine.places import Places
 from shipway.engine.queries import Queries
 from shipway.errors import OverloadError
 from shipway.lifecycle import Lifecycle, Part, settle_memory
+
+if TYPE_CHECKING:
+    from shipway.engine.commands import Commands
+    from shipway.engine.engine import Engine
 
 _LOOK_EVERY = 0.05
 _IDLE_FOR = 1.0

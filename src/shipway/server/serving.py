@@ -15,7 +15,8 @@ from shipway.api.app import make_app
 from shipway.api.backend import Backend
 from shipway.api.cursor import Cursors
 from shipway.api.feed import Feed
-from shipway.bootstrap import health_of, open_system
+from shipway.bootstrap.health import health_of
+from shipway.bootstrap.system import open_system
 from shipway.config import Settings
 from shipway.errors import ExitCode
 from shipway.health.monitor import Monitor

@@ -164,7 +164,7 @@ class Fence:
             surroundings.hand_over(command.writable, FENCE_UID)
         control_in, control = os.pipe()
         status, status_out = os.pipe()
-        inner = [sys.executable, "-I", "-S", "-B", "-c", _BOOT]
+        inner = [sys.executable, "-I", "-S", "-c", _BOOT]
         inner += [str(control_in), str(status_out), str(_SOURCE)]
         try:
             process = _spawn(
