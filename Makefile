@@ -8,6 +8,8 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 PYTHON ?=
 PYTEST_ARGS ?=
+# A third of the time a test waits for processes that it started: three share two cores.
+WORKERS ?= $(shell expr $$(nproc) + 1)
 BASE ?= HEAD~1
 # A fresh clone is really fresh: environments for gates and candidates are kept inside it.
 export SHIPWAY_CACHE ?= $(CURDIR)/.cache/shipway
@@ -40,7 +42,7 @@ $(shell test -x .venv/bin/python || rm -rf .venv/.python)
 	@touch $@
 
 test: .venv/.dev ## house rules and all tests
-	@.venv/bin/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
+	@.venv/bin/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 documents: .venv/.dev ## three more documents deployed, each judged from outside
 	@.venv/bin/python -m pytest -m documents tests/whole $(PYTEST_ARGS)

@@ -116,6 +116,7 @@ def main() -> None:
         url = server.create()
         given = {"redis_url": Secret(cache.url)}
         with Crew(home, Path(place) / "cache", url, Path(sockets), **given) as crew:
+            crew.started = True
             engine, worker = crew.engine(), crew.worker()
             crew.ready(engine, worker)
             named = {"engine": engine, "worker of two capabilities": worker}

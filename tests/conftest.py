@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ import pytest
 import structlog
 from pydantic import BaseModel
 
+from nursery import COMMANDS, mothers
 from shipway.agents.agent import Desk
 from shipway.config import Settings
 from shipway.contracts.envelope import Task
@@ -56,6 +56,10 @@ def _interrupts_are_heard() -> None:
     """A test run that was started in the background ignores Ctrl-C, and so would what it starts."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture(scope="session")
@@ -242,15 +246,8 @@ def shipway(home: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     def run(
         *arguments: str, timeout: float = 90.0, env: Mapping[str, str] | None = None, **given: Any
     ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-P", "-m", "shipway", *arguments],
-            env=os.environ | {"PYTHONPATH": str(ROOT / "src")} | dict(env or {}),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=timeout,
-            **given,
-        )
+        around = os.environ | {"PYTHONPATH": str(ROOT / "src")} | dict(env or {})
+        return COMMANDS.run(["-m", "shipway", *arguments], env=around, timeout=timeout, **given)
 
     return run
 
@@ -276,6 +273,7 @@ def _left_behind(before: set[psutil.Process], marks: Sequence[str]) -> list[psut
     import servers  # the plugin above, which pytest wants to be the first to import
 
     found -= servers.processes()
+    found = {process for process in found if process.pid not in mothers}
     return [process for process in found if _is_alive(process)]
 
 

@@ -27,6 +27,7 @@ SLOW = 300.0
 # -- every variant, in a process of its own ----------------------------------------------------
 
 
+@pytest.mark.slow
 def test_variants_of_a_good_change_come_out_as_they_should(corpus, shipway) -> None:
     """Killed after its first trial, started again, and shown once more without judging anything."""
     command = [sys.executable, "-P", "-m", "shipway", "calibrate", str(corpus), "--jobs", "2"]

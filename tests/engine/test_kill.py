@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,11 +13,12 @@ from pathlib import Path
 import pytest
 from scripted import House
 
+from nursery import PROGRAMS, Born
 from shipway.domain.states import RunStatus
 from shipway.engine.owner import owner_pid
 
 HERE = Path(__file__).parent
-Start = Callable[[], subprocess.Popen[bytes]]
+Start = Callable[[], Born]
 
 
 @pytest.fixture
@@ -30,16 +29,15 @@ def book(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def worker(house: House, book: Path, pause: float) -> Iterator[subprocess.Popen[bytes]]:
+def worker(house: House, book: Path, pause: float) -> Iterator[Born]:
     """An engine process; it is killed when the block ends, if it still lives."""
     url = house.settings.database_url
-    process = subprocess.Popen(
-        [sys.executable, str(HERE / "worker.py"), str(book), str(pause)],
+    process = PROGRAMS.start(
+        [str(HERE / "worker.py"), str(book), str(pause)],
         env={
             **os.environ,
             **({"SHIPWAY_DATABASE_URL": url.reveal()} if url else {}),
             "SHIPWAY_HOME": str(house.settings.home),
-            "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parents[1] / "src")]),
         },
     )
     try:

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from types import FrameType
 
 #: The machine's clock as this process sees it, an hour ahead or back when SIGUSR1 or SIGUSR2 asks.
-_stepped = [float(os.environ.get("CLOCK_STEP", "0"))]
+_stepped = [0.0]
 _true = time.time
 time.time = lambda: _true() + _stepped[0]  # before anything of ours can take hold of the other one
 
@@ -120,6 +120,7 @@ def _part(kind: str, rest: list[str], settings: Settings) -> Part:
 def main() -> None:
     signal.signal(signal.SIGUSR1, _step)
     signal.signal(signal.SIGUSR2, _step)
+    _stepped[0] = float(os.environ.get("CLOCK_STEP", "0"))
     kind, *rest = sys.argv[1:]
     settings = load_settings()
     configure("info", None)

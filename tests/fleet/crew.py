@@ -18,6 +18,7 @@ from typing import Any, Self
 from river import CONTRACTS_HERE
 from scripted import SEVEN
 
+from nursery import PROGRAMS, Process
 from shipway.bootstrap.system import close, connect
 from shipway.config import Settings, load_settings
 from shipway.contracts.registry import Contract
@@ -40,7 +41,6 @@ from shipway.workspace.hub import Hub
 
 HERE = Path(__file__).parent
 NOWHERE = "nowhere"
-Process = subprocess.Popen[bytes]
 BEAT, LEASE = 0.4, 3.0
 #: Only so that what hangs ends: on a machine that is busy with other things a start takes a minute.
 PATIENCE = 100.0
@@ -155,16 +155,18 @@ def environment(home: Path, cache: Path, url: str | None, **more: str) -> dict[s
 
 def maker(place: Path, url: str | None, at: str) -> Process:
     """A process that makes the tables of a new home, before there is any crew."""
-    words = [sys.executable, str(HERE / "carrying.py"), "maker"]
     around = environment(place / "home", place / "cache", url, FAULT_AT=at)
-    return subprocess.Popen(words, env=around, stdin=subprocess.DEVNULL)
+    return PROGRAMS.start([str(HERE / "carrying.py"), "maker"], env=around)
 
 
 class Crew:
     """Starts and stops processes of one state directory; whatever still runs at the end is killed.
 
-    With ``url`` they are a fleet over PostgreSQL, without it one engine on SQLite.
+    With ``url`` they are a fleet over PostgreSQL, without it one engine on SQLite. ``started``: each
+    process begins with its own interpreter, instead of being forked from one that has imported it all.
     """
+
+    started = False
 
     def __init__(
         self, home: Path, cache: Path, url: str | None, sockets: Path, **given: Any
@@ -217,12 +219,17 @@ class Crew:
     ) -> Process:
         """A process of ``program``; ``at`` is where a fault comes, ``before`` starts it."""
         with (self.settings.home / f"{words[0]}.log").open("ab") as log:
-            process = subprocess.Popen(
-                [*before, sys.executable, str(HERE / program), *words],
-                env={**self._environment(), **self.around, **around, "FAULT_AT": at},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=log,
+            given: dict[str, Any] = {
+                "env": {**self._environment(), **self.around, **around, "FAULT_AT": at},
+                "stdin": subprocess.DEVNULL,
+                "stdout": subprocess.PIPE,
+                "stderr": log,
+            }
+            line = [str(HERE / program), *words]
+            process = (
+                subprocess.Popen([*before, sys.executable, *line], **given)
+                if before or self.started
+                else PROGRAMS.start(line, **given)
             )
         self.processes.append(process)
         return process

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,8 @@ from typing import Any
 
 import httpx
 import pytest
+
+from nursery import COMMANDS, Process, started_process
 
 ROOT = Path(__file__).parents[2]
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -35,10 +36,12 @@ def fleet(postgres_url: str, tmp_path: Path) -> dict[str, str]:
 
 
 @contextmanager
-def started(fleet: dict[str, str], *words: str) -> Iterator[subprocess.Popen[str]]:
+def started(
+    fleet: dict[str, str], *words: str, start: Callable[..., Process] = COMMANDS.start
+) -> Iterator[Process]:
     """The command while it runs, once it has said its first line."""
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "shipway", *words],
+    process = start(
+        ["-m", "shipway", *words],
         env=os.environ | fleet,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -52,14 +55,14 @@ def started(fleet: dict[str, str], *words: str) -> Iterator[subprocess.Popen[str
         process.communicate()
 
 
-def first_line(process: subprocess.Popen[str]) -> str:
+def first_line(process: Process) -> str:
     assert process.stdout is not None
     line = process.stdout.readline()
     assert line, process.communicate()[1]
     return line
 
 
-def first_document(process: subprocess.Popen[str]) -> str:
+def first_document(process: Process) -> str:
     """What a command says with --json, which takes several lines."""
     said = first_line(process)
     while not said.endswith("}\n"):
@@ -94,11 +97,12 @@ def listed(shipway: Run, fleet: dict[str, str], *words: str) -> list[dict[str, A
     return found
 
 
+@pytest.mark.slow
 def test_workers_are_listed_drained_and_resumed_and_end_in_good_order(
     shipway: Run, fleet: dict[str, str], git_repository: Callable[..., Path]
 ) -> None:
     words = ("worker", "--capability", "plan", "--concurrency", "2", "--json")
-    with started(fleet, *words) as worker:
+    with started(fleet, *words, start=started_process) as worker:
         told = json.loads(first_document(worker))
         assert told["serves"] == ["plan"]
         assert eventually_ready(told["health"])

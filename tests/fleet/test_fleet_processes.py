@@ -36,6 +36,7 @@ def test_an_engine_killed_at_once_is_not_missed_where_another_lives(crew: Crew) 
 
 
 def test_what_a_killed_worker_had_in_hand_is_taken_over_within_the_lease(crew: Crew) -> None:
+    crew.started = True
     engine, dying = crew.engine(), crew.worker(pause=60)
     crew.ready(engine, dying)
     run = crew.submit(pipeline(merging("plan"), stage("deploy", "plan")))
@@ -80,6 +81,7 @@ def test_a_stage_that_nobody_serves_waits_says_so_and_goes_on_when_somebody_come
 
 
 def test_a_worker_that_is_asked_to_stop_hands_back_what_it_cannot_finish(crew: Crew) -> None:
+    crew.started = True
     crew.settings = crew.settings.model_copy(update={"worker_grace_s": 0.5})
     engine, leaving = crew.engine(), crew.worker(pause=60)
     crew.ready(engine, leaving)

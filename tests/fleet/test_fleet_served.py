@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from nursery import COMMANDS, Process
 
 ROOT = Path(__file__).parents[2]
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -70,8 +71,8 @@ def fleet(shipway_postgres_url: str, tmp_path: Path) -> dict[str, str]:
 @contextmanager
 def started(fleet: Mapping[str, str], *words: str) -> Iterator[tuple[Any, dict[str, Any]]]:
     """A command that stays, and the JSON that it says once it is ready."""
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "shipway", *words, "--json"],
+    process = COMMANDS.start(
+        ["-m", "shipway", *words, "--json"],
         env=os.environ | dict(fleet),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -85,7 +86,7 @@ def started(fleet: Mapping[str, str], *words: str) -> Iterator[tuple[Any, dict[s
         process.communicate()
 
 
-def _said(process: subprocess.Popen[str]) -> dict[str, Any]:
+def _said(process: Process) -> dict[str, Any]:
     """The first document on its output."""
     assert process.stdout is not None
     text = ""
@@ -122,6 +123,7 @@ def ended(shipway: Run, fleet: Mapping[str, str], run: str) -> dict[str, Any]:
         time.sleep(0.2)
 
 
+@pytest.mark.slow
 def test_servers_over_postgresql_carry_runs_one_after_the_other_was_killed(
     shipway: Run, fleet: dict[str, str], git_repository: Callable[..., Path]
 ) -> None:

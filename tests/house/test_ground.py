@@ -20,7 +20,8 @@ def test_leaves_a_process(tmp_path):
 def test_a_test_that_leaves_a_detached_process_behind_fails_and_names_it(pytester):
     tests = Path(__file__).parent.parent
     pytester.makeconftest(tests.joinpath("conftest.py").read_text())
-    shutil.copy(tests / "servers.py", pytester.path)
+    for name in ("nursery.py", "servers.py"):
+        shutil.copy(tests / name, pytester.path)
     pytester.makepyfile(LEAK)
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
     result.assert_outcomes(passed=1, errors=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 from house_rules import ROOT
 
 
@@ -25,6 +26,7 @@ def test_everything_is_in_the_layout_of_the_house():
     assert code == 0, f"make format would change:\n{output}"
 
 
+@pytest.mark.slow
 def test_mypy_strict_finds_nothing():
     code, output = run("mypy")
     assert code == 0, output

@@ -88,6 +88,7 @@ def test_requirements_are_pinned_by_hash_and_name_no_place(project):
     assert "jsonschema==" not in (project("library") / "requirements.txt").read_text()
 
 
+@pytest.mark.slow
 def test_types_hold_and_its_own_tests_pass_and_cover_it(project, environment):
     root = project("library")
     types = subprocess.Popen(

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ import httpx
 import pytest
 
 from gitcalls import git
+from nursery import COMMANDS, Process, started_process
 from smallpipeline import SMALL
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,7 +39,7 @@ diff --git a/a.txt b/a.txt
 class Served:
     """A server process, and a client that carries its token."""
 
-    process: subprocess.Popen[str]
+    process: Process
     home: Path
     url: str
     http: httpx.Client
@@ -64,17 +65,18 @@ class Served:
 
 
 @contextmanager
-def serving(home: Path, *words: str, **given: Any) -> Iterator[Served]:
-    """``shipway serve`` on a free port, ended with the block."""
+def serving(
+    home: Path, *, env: Mapping[str, str] | None = None, started: bool = False
+) -> Iterator[Served]:
+    """``shipway serve`` on a free port, ended with the block; ``started`` by an interpreter of its own."""
     home.mkdir(mode=0o700, exist_ok=True)
-    env = os.environ | {"SHIPWAY_HOME": str(home), "PYTHONPATH": str(ROOT / "src")}
-    arguments = ["serve", "--json", *(words or ("--port", "0"))]
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "shipway", *arguments],
-        env=env | given.pop("env", {}),
+    ours = {"SHIPWAY_HOME": str(home), "PYTHONPATH": str(ROOT / "src")}
+    start = started_process if started else COMMANDS.start
+    process = start(
+        ["-m", "shipway", "serve", "--json", "--port", "0"],
+        env=os.environ | ours | dict(env or {}),
         stdout=subprocess.PIPE,
         text=True,
-        **given,
     )
     try:
         assert process.stdout is not None

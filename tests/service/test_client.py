@@ -6,8 +6,6 @@ import asyncio
 import http.server
 import json
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +15,7 @@ from typing import ClassVar
 import pytest
 from serving import PATCH, ROOT, Served, settled
 
+from nursery import COMMANDS
 from shipway.client import AsyncClient, Client, calls
 from shipway.errors import (
     ConflictError,
@@ -33,14 +32,7 @@ def said(served: Served, *words: str, at_server: bool) -> tuple[int, str, str]:
     env = os.environ | {"SHIPWAY_HOME": str(served.home), "PYTHONPATH": str(ROOT / "src")}
     if at_server:
         env["SHIPWAY_URL"] = served.url
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "shipway", *words],
-        env=env,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=90,
-    )
+    done = COMMANDS.run(["-m", "shipway", *words], env=env, timeout=90)
     return done.returncode, done.stdout, done.stderr
 
 

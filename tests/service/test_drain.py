@@ -103,7 +103,7 @@ def test_a_server_is_not_ready_the_moment_it_is_told_to_end_and_hands_its_run_ba
     home = tmp_path / "home"
     go = tmp_path / "go"
     waiting = ["sh", "-c", f"while ! test -e {go}; do sleep 0.1; done; echo two > a.txt"]
-    with serving(home) as served:
+    with serving(home, started=True) as served:
         run = served.http.post("/api/v1/runs", json=change(command=waiting)).json()["id"]
         deadline = time.monotonic() + 30
         while served.http.get("/health/ready").status_code != 200:
@@ -118,13 +118,14 @@ def test_a_server_is_not_ready_the_moment_it_is_told_to_end_and_hands_its_run_ba
         assert answer.headers["retry-after"]
         assert served.process.wait(35) == 0
     assert not (home / "server.url").exists()
-    with serving(home) as served:
+    with serving(home, started=True) as served:
         detail = served.http.get(f"/api/v1/runs/{run}").json()
         assert detail["summary"]["status"] == "running"
         assert detail["stages"][1]["attempts"][0]["status"] == "interrupted"
         assert served.http.post(f"/api/v1/runs/{run}/cancel").status_code == 200
 
 
+@pytest.mark.slow
 def test_restarts_under_load_drop_nothing_and_refuse_nobody(tmp_path: Path):
     load, codes = roll(tmp_path / "home", restarts=2, requests=1500)
     assert set(load.counts) == {"answered"}, load.counts

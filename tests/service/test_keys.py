@@ -79,7 +79,7 @@ def test_an_answer_outlives_a_server_that_is_killed(tmp_path: Path, change):
     home = tmp_path / "home"
     key = {"idempotency-key": "one"}
     body = change()
-    with serving(home) as served:
+    with serving(home, started=True) as served:
         first = served.http.post("/api/v1/runs", json=body, headers=key)
         served.process.kill()
         served.process.wait()

@@ -45,6 +45,7 @@ def kill_during(person: Person, stage: str) -> None:
     assert "carried on" in person.run("run", "list").stderr
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_killed_during_every_stage_a_document_still_becomes_one_service(
     person: Person, tmp_path: Path
