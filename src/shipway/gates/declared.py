@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import configparser
 import re
 import tomllib
@@ -12,6 +11,7 @@ from typing import Any
 
 from shipway.errors import RepositoryError
 from shipway.gates.project import Project
+from shipway.gates.setupcall import setup_call
 from shipway.gates.testers import told
 
 _LOCAL = re.compile(
@@ -291,38 +291,3 @@ def _texts(value: Any) -> list[str]:
     if isinstance(value, str):
         value = value.splitlines()
     return [one for one in value if isinstance(one, str)] if isinstance(value, list | tuple) else []
-
-
-def setup_call(tree: Path) -> dict[str, Any]:
-    """The arguments of ``setup()`` that are written out, directly or in a name of the module."""
-    path = tree / "setup.py"
-    if path.is_symlink() or not path.is_file():
-        return {}
-    try:
-        module = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError, RecursionError):
-        return {}
-    names = {
-        target.id: node.value
-        for node in module.body
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
-    for node in ast.walk(module):
-        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("setup"):
-            return {
-                word.arg: value
-                for word in node.keywords
-                if word.arg and (value := _literal(word.value, names)) is not None
-            }
-    return {}
-
-
-def _literal(node: ast.expr, names: dict[str, ast.expr]) -> Any:
-    if isinstance(node, ast.Name) and node.id in names:
-        node = names[node.id]
-    try:
-        return ast.literal_eval(node)
-    except (ValueError, TypeError, RecursionError):
-        return None

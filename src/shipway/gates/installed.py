@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from shipway.gates.declared import needs, read_ini, read_toml, setup_call, table_of
+from shipway.gates.declared import needs, read_ini, read_toml, table_of
+from shipway.gates.setupcall import setup_call
 
 UNKNOWN = "999.0"
 #: Where a project's own programs are, beside its metadata; whoever runs its tests has them on the PATH.

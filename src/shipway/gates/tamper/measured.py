@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 
 from shipway.gates.cases import Pairing, pairing, plain
@@ -24,7 +25,7 @@ BAD = (FAILED, ERROR)
 AGAIN = 60
 
 
-@dataclass(slots=True)
+@dataclass
 class Measured:
     """Runs that belong together. ``old`` is the head's own when no test or fixture was changed.
 
@@ -66,7 +67,20 @@ class Measured:
             return known[1].id
         file, _, rest = plain(node).partition("::")
         moved = {one.before: one.path for one in self.parts.tests if one.before}
-        return f"{moved.get(file, file)}::{rest}"
+        same = f"{moved.get(file, file)}::{rest}"
+        return same if same in self._names else self._inherited(same)
+
+    def _inherited(self, name: str) -> str:
+        """Under the new name of a method that a changed file had renamed, where that ran."""
+        before, _, last = name.rpartition("::")
+        new = {new.name for old, new in self.pairs.pairs if old.name == last != new.name}
+        renamed = [one for one in sorted(f"{before}::{one}" for one in new) if one in self._names]
+        return renamed[0] if len(renamed) == 1 else name
+
+    @functools.cached_property
+    def _names(self) -> frozenset[str]:
+        """The tests that ran on the head, without their parameters."""
+        return frozenset(map(plain, self.head.outcomes))
 
     def discriminates(self, name: str) -> bool:
         """Whether a test of the head (without parameters) passes only because of the change."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from shipway.gates.tamper.trick import Level, Trick
 KEEPING = frozenset({Claim.REFACTOR, Claim.CHORE})
 SILENT = frozenset({SKIPPED, XFAILED, XPASSED})
 ALIKE = 0.5
+LONG = 12
 
 
 def lost(comparison: Comparison, seen: Measured) -> Iterator[Trick]:
@@ -96,7 +97,7 @@ class _Test:
         idle = after.empty or after.swallowed or after.cut_off
         if after.compared < before.compared or idle:
             # Other tests show the change: whether this one had to give way is for a person to say.
-            explained = self.seen.proven and not idle
+            explained = not idle and (self.seen.proven or self._was_said_by_source())
             return self._trick(
                 Level.ASK if explained else Level.REJECT, "assertion-weakened",
                 f"its old expectation fails on the head ({said}), and what stands there now passes "
@@ -108,6 +109,13 @@ class _Test:
             Level.ASK, "expectation-loosened",
             f"its old version fails on the head ({said}), its new one passes on both",
         )  # fmt: skip
+
+    def _was_said_by_source(self) -> bool:
+        """Whether a text that the test does not ask for any more was taken out of the source too."""
+        if self.case is None or self.heir is None:
+            return False
+        dropped = _texts(self.case.content) - _texts(self.heir.content)
+        return bool(dropped & _removed_texts(self.comparison, self.seen))
 
     def _silenced(self, state: str | None) -> Trick:
         hides = state in BAD
@@ -138,7 +146,16 @@ class _Test:
             one.before == self._file for one in self.seen.parts.testing
         )
         level = Level.ASK if made or ("[" in self.node and state == PASSED) else Level.REJECT
+        if self._inherited_from_gone():
+            level = Level.ASK
         return self._trick(level, "test-not-collected", "passed on the base, not run on the head")
+
+    def _inherited_from_gone(self) -> bool:
+        """A method of a class whose own test, of the same name, was deleted: see gone()."""
+        name = plain(self.node).rpartition("::")[2]
+        return "::" in plain(self.node).partition("::")[2] and any(
+            one.scope and one.name == name for one in self.seen.pairs.gone
+        )
 
     def _went_with_source(self) -> bool:
         """A doctest of a changed file, or a test of a file that is gone: no function to follow."""
@@ -226,6 +243,27 @@ def _removed_names(comparison: Comparison, seen: Measured) -> set[str]:
         old |= _defined(comparison.base.bench.tree, one.before)
         new |= _defined(comparison.head.bench.tree, None if one.is_gone else one.path)
     return old - new
+
+
+def _texts(content: Iterable[str]) -> set[str]:
+    """Those of a test's literals that are long enough to be known again."""
+    return {one for one in content if one.startswith(("='", '="')) and len(one) > LONG}
+
+
+def _removed_texts(comparison: Comparison, seen: Measured) -> set[str]:
+    """Literals that changed sources no longer hold."""
+    old: set[str] = set()
+    new: set[str] = set()
+    for one in seen.parts.source:
+        old |= _said(comparison.base.bench.tree, one.before)
+        new |= _said(comparison.head.bench.tree, None if one.is_gone else one.path)
+    return old - new
+
+
+def _said(tree: Path, name: str | None) -> set[str]:
+    module = parse(read(tree, name)) if name and name.endswith(".py") else None
+    constants = (one for one in ast.walk(module) if isinstance(one, ast.Constant)) if module else ()
+    return {f"={one.value!r}" for one in constants}
 
 
 def _defined(tree: Path, name: str | None) -> set[str]:
