@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 from comparing import FIXED, GOLD, NEW_EDGE, SHOP
 
@@ -9,9 +12,10 @@ from shipway.contracts.evidence import GateEvidence
 from shipway.domain.gates import Verdict
 from shipway.domain.policy import Policy
 from shipway.domain.states import Claim
-from shipway.gates import proof
+from shipway.gates import proof, tamper
 from shipway.gates.comparison import Comparison
 from shipway.gates.look import Doubt
+from shipway.workspace.environments import Environments, Other
 
 
 def judge(comparison: Comparison) -> GateEvidence:
@@ -177,3 +181,38 @@ def test_a_package_that_pytest_itself_uses_is_tested_as_it_is_in_the_tree(compar
     }
     seen = judge(compare(change, base=base))
     assert proving(seen) == {"tests/test_it.py::test_a"}, seen.summary
+
+
+def test_tests_that_the_suite_runs_under_another_file_prove_it_by_themselves(compare) -> None:
+    base = {
+        **SHOP,
+        "pytest.ini": "[pytest]\npython_files = every.py\n",
+        "tests/every.py": "from test_shop import *\n",
+    }
+    comparison = compare(GOLD, base=base)
+    seen = judge(comparison)
+    assert seen.verdict is Verdict.PASS, seen.summary
+    assert proving(seen) == {"tests/test_shop.py::test_edge"}
+    assert tamper.RULE.judge(comparison).verdict is Verdict.PASS
+    weak = {**GOLD, "tests/test_shop.py": NEW_EDGE.replace("== 90", "")}
+    assert judge(compare(weak, base=base)).verdict is Verdict.FAIL
+
+
+def test_what_fails_under_another_python_only_is_shown_there(
+    compare, environments, fence, tmp_path, monkeypatch
+) -> None:
+    """The other one is the same Python at another place, which the tests can tell."""
+    other = Environments(tmp_path / "elsewhere", fence, Path(sys.executable))
+    other._ours = environments.ours
+    found = [Other("3.99", other, None)]
+    monkeypatch.setattr(environments, "others", lambda _requires, _day: found)
+    tests = SHOP["tests/test_shop.py"].replace("import shop", "import sys\n\nimport shop")
+    tests = tests.replace("== 100", "== (90 if 'elsewhere' in sys.prefix else shop.total(10, 10))")
+    base = {**SHOP, "setup.cfg": "[options]\npython_requires = >=3.8\n"}
+    seen = judge(compare({"shop.py": FIXED, "tests/test_shop.py": tests}, base=base))
+    assert seen.verdict is Verdict.PASS, seen.summary
+    assert proving(seen) == {"tests/test_shop.py::test_edge"}
+    assert "Python 3.99" in seen.summary
+    weak = tests.replace("'elsewhere'", "'nowhere'")
+    seen = judge(compare({"shop.py": FIXED, "tests/test_shop.py": weak}, base=base))
+    assert seen.verdict is Verdict.FAIL

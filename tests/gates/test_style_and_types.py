@@ -46,6 +46,20 @@ def test_what_a_tool_did_not_find_in_the_project_s_day_only_informs(compare) -> 
         assert seen.verdict is verdict, seen.summary
 
 
+def test_a_checker_that_does_not_accept_an_old_base_informs(compare) -> None:
+    base = {
+        "mypy.ini": "[mypy]\n",
+        "shop.py": "def total(count: int) -> int:\n    return str(count)\n",
+    }
+    change = {"shop.py": f"{base['shop.py']}\n\nEMPTY: int = total('0')\n"}
+    comparison = compare(change, base=base)
+    comparison.outfitter = replace(comparison.outfitter, day="2026-01-01")
+    seen = standard.TYPES.judge(comparison)
+    assert seen.verdict is Verdict.PASS, seen.summary
+    assert [(one.rule, one.severity) for one in seen.findings] == [("arg-type", "warning")]
+    assert "old base" in seen.summary
+
+
 def test_coverage_is_measured_only_when_somebody_needs_it(compare) -> None:
     asks = {"setup.cfg": "[coverage:report]\nfail_under = 10\n"}
     for base, covers, measured in (

@@ -54,6 +54,36 @@ def test_a_renamed_and_a_moved_test_are_still_there(compare) -> None:
     assert accepted(judge(compare(change))) == set()
 
 
+IN_A_CLASS = {
+    "tests/test_shop.py": """import shop
+
+
+class TestShop:
+    def test_name(self):
+        assert shop.name() == "shop"
+
+    def test_edge_(self):
+        assert shop.total(10, 10) in (90, 100)
+""",
+    "tests/test_again.py": """from test_shop import TestShop as Shop
+
+
+class TestAgain(Shop):
+    pass
+""",
+}
+
+
+def test_inherited_tests_go_by_the_new_name_too_and_are_missed_when_deleted(compare) -> None:
+    base = {**SHOP, **IN_A_CLASS}
+    inherited = IN_A_CLASS["tests/test_shop.py"]
+    renamed = {"tests/test_shop.py": inherited.replace("test_edge_", "test_edge")}
+    assert accepted(judge(compare(renamed, base=base))) == set()
+    deleted = {"tests/test_shop.py": inherited.split("\n\n    def test_edge_")[0] + "\n"}
+    seen = judge(compare(deleted, base=base))
+    assert asked(seen) == {"test-deleted", "test-not-collected"}
+
+
 def test_tests_merged_into_parameters_are_still_there(compare) -> None:
     merged = """import pytest
 import shop
@@ -158,6 +188,27 @@ def test_where_others_show_the_fix_a_person_is_asked_about_an_assertion_that_say
     assert asked(judge(compare({**change, "tests/test_shop.py": less}))) >= {"assertion-weakened"}
     idle = TESTS.replace("assert shop.total(10, 10) == 100", "assert True")
     assert rejected(judge(compare({**change, "tests/test_shop.py": idle})))
+
+
+def test_an_assertion_that_goes_with_a_text_of_the_source_is_asked_about(compare) -> None:
+    warned = "the name of this shop is old"
+    head = SHOP["shop.py"]
+    base = {
+        "shop.py": head.replace(
+            "def name():\n", f"def name(log=None):\n    log.append('{warned}')\n"
+        ),
+        "tests/test_shop.py": TESTS.replace(
+            'assert shop.name() == "shop"',
+            f'log = []\n    assert shop.name(log) == "shop"\n    assert log == ["{warned}"]',
+        ),
+    }
+    change = {
+        "shop.py": head.replace("def name():", "def name(log=None):"),
+        "tests/test_shop.py": TESTS.replace("shop.name()", "shop.name([])"),
+    }
+    assert "assertion-weakened" in asked(judge(compare(change, base=base)))
+    said_still = {**change, "shop.py": change["shop.py"] + f"\n\nWARNED = '{warned}'\n"}
+    assert "assertion-weakened" in rejected(judge(compare(said_still, base=base)))
 
 
 def test_a_deleted_test_that_would_pass_is_asked_about(compare) -> None:

@@ -46,6 +46,16 @@ class Outfitter:
         environments = self.environments.suiting(requires_python(base), committed)
         return replace(self, environments=environments, day=environments.day(committed))
 
+    def others(self, base: Path) -> list[tuple[str, Outfitter]]:
+        """The same for other Pythons of this machine that the base says it runs with, by version."""
+        requires = requires_python(base)
+        if not requires:
+            return []
+        return [
+            (one.version, replace(self, environments=one.environments, day=one.day))
+            for one in self.environments.others(requires, self.day)
+        ]
+
     def equipped(self, bench: Bench) -> Bench:
         """The bench with the environment of its tree, or with the reason why there is none."""
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from shipway.contracts.evidence import Finding, GateEvidence, Measurement
@@ -11,12 +12,13 @@ from shipway.domain.states import Claim
 from shipway.gates import whole
 from shipway.gates.cases import Pairing, pairing, parse, plain, read
 from shipway.gates.comparison import Comparison
+from shipway.gates.elsewhere import elsewhere
 from shipway.gates.gate import Rule
 from shipway.gates.look import Doubt, Record, evidence
 from shipway.gates.parsers.reading import Reading, short
 from shipway.gates.roles import Role
 from shipway.gates.suite import Suite, base_suite, describe, head_suite
-from shipway.gates.trees import new_tests_without_cause, parts, run, without_cause
+from shipway.gates.trees import new_tests, new_tests_without_cause, parts, run, without_cause
 
 PROVEN = frozenset({Claim.FIX, Claim.FEATURE})
 SHOWN, CONFIRMED = 20, 50
@@ -24,13 +26,17 @@ SHOWN, CONFIRMED = 20, 50
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """``proving`` are red without the change and green with it; ``how`` each of them was red."""
+    """``proving`` are red without the change and green with it; ``how`` each of them was red.
+
+    ``python`` is another version than the one that everything else is judged with.
+    """
 
     proving: tuple[str, ...]
     how: dict[str, str]
     ran: int
     decided: Suite
     unsteady: tuple[str, ...] = ()
+    python: str | None = None
 
 
 def select(comparison: Comparison) -> tuple[bool, str]:
@@ -94,6 +100,8 @@ def judge(comparison: Comparison) -> GateEvidence:
             bench, record, Verdict.FAIL, f"the head's tests: {head.why}", Reading(examined=head.ran)
         )
     proof = _by_tests(comparison, head) if known.testing else _by_old_failures(comparison, head)
+    if needed and not proof.proving and not proof.unsteady and known.source and known.tests:
+        proof = _by_another_python(comparison, proof)
     describe(record, proof.decided)
     record.outputs["head"] = head.digest
     record.outputs["without the change"] = proof.decided.digest
@@ -112,7 +120,8 @@ def _decide(
     claim = comparison.claim.value
     if proof.proving:
         first = proof.proving[0]
-        said = f"{_many(len(proof.proving))} only with the change, such as {first}"
+        where = f" (Python {proof.python})" if proof.python else ""
+        said = f"{_many(len(proof.proving))} only with the change{where}, such as {first}"
         return evidence(comparison.head.bench, record, Verdict.PASS, said, reading)
     if needed:
         _believed(comparison)
@@ -191,19 +200,42 @@ def _by_tests(comparison: Comparison, head: Suite) -> Proof:
     known = parts(comparison)
     red = new_tests_without_cause(comparison)
     files = {one.path for one in known.tests}
+    if files and not any(one.split("::")[0] in files for one in head.outcomes):
+        head = new_tests(comparison)
     asked = [one for one in sorted(head.passed) if known.support or one.split("::")[0] in files]
-    pairs = pairing(
+    how = _how(asked, red, _pairs(comparison))
+    return _confirmed(comparison, Proof(tuple(how), how, len(asked), red))
+
+
+def _pairs(comparison: Comparison) -> Pairing:
+    known = parts(comparison)
+    return pairing(
         comparison.base.bench.tree,
         comparison.head.bench.tree,
         known.testing,
         lambda name: known.roles.of(name) in {Role.TEST, Role.SUPPORT},
     )
-    how = {}
-    for node in asked:
-        reason = _red(node, red, pairs)
-        if reason:
-            how[node] = reason
-    return _confirmed(comparison, Proof(tuple(how), how, len(asked), red))
+
+
+def _how(asked: Iterable[str], red: Suite, pairs: Pairing) -> dict[str, str]:
+    """How each test that passes on the head is red without the change, if it is."""
+    reasons = ((node, _red(node, red, pairs)) for node in asked)
+    return {node: reason for node, reason in reasons if reason}
+
+
+def _by_another_python(comparison: Comparison, proof: Proof) -> Proof:
+    """What failed under one version only is shown where it failed, both times it is asked."""
+    for one in elsewhere(comparison):
+        how = _how(sorted(one.green.passed), one.red, _pairs(comparison))
+        failing = frozenset(
+            node for node in list(how)[:CONFIRMED] if how[node].startswith("it fails")
+        )
+        if not failing or len(failing) < min(len(how), CONFIRMED):
+            continue
+        steady = tuple(sorted(failing - one.again(failing).passed))
+        if steady:
+            return Proof(steady, how, proof.ran, one.red, python=one.python)
+    return proof
 
 
 def _red(node: str, red: Suite, pairs: Pairing) -> str | None:

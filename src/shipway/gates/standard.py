@@ -275,10 +275,10 @@ def _types(comparison: Comparison) -> GateEvidence:
     seen = static.judge(
         "types", comparison.apart(head), base, comparison.renamed(), held_to=False
     )  # fmt: skip
-    seen = _of_its_day(comparison, seen, "mypy", (head, base))
     if comparison.day is not None and seen.counts.get("known"):
         # What it was checked with in its day, stubs and all, is not what is here.
         seen = soften(seen, lambda _one: True, "the checker does not accept this old base either")
+    seen = _of_its_day(comparison, seen, "mypy", (head, base))
     # Whether a comment is needed is another version's to say; it breaks nothing.
     seen = soften(
         seen, lambda one: one.rule == "unused-ignore", "comments that are not needed here"

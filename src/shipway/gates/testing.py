@@ -10,6 +10,10 @@ from shipway.gates.shape import is_test
 from shipway.workspace.environments import Environment
 
 RUNNERS = frozenset({"pytest", "py.test"})
+VALUED = frozenset({
+    "--ignore", "--ignore-glob", "--deselect", "--rootdir", "--confcutdir", "--basetemp", "--cov",
+    "--cov-config", "--cov-report", "--junitxml", "--junit-xml", "--log-file", "--doctest-glob", "-c",
+})  # fmt: skip
 
 
 def arguments(test: tuple[str, ...] | None) -> list[str]:
@@ -17,10 +21,22 @@ def arguments(test: tuple[str, ...] | None) -> list[str]:
     words = list(test or ())
     for at, word in enumerate(words):
         if Path(word).name in RUNNERS:
-            return words[at + 1 :]
+            return _joined(words[at + 1 :])
         if word == "unittest":
             return _from_unittest(words[at + 1 :])
     return []
+
+
+def _joined(words: list[str]) -> list[str]:
+    """With the values of options joined to them: a path that is one is no place to look for tests."""
+    found: list[str] = []
+    for word in words:
+        before = found[-1] if found else ""
+        if before in VALUED and not word.startswith("-"):
+            found[-1] = f"{before}={word}" if before.startswith("--") else before + word
+        else:
+            found.append(word)
+    return found
 
 
 def is_own(test: tuple[str, ...] | None) -> bool:

@@ -137,6 +137,18 @@ def _refuse_outside(comparison: Comparison, files: tuple[str, ...]) -> None:
         raise Doubt(f"the base's policy does not let {left[0]}{more} be run (suite: within)")
 
 
+def new_tests(comparison: Comparison) -> Suite:
+    """The head's changed tests by themselves: those of a suite that runs them under another file."""
+    files = tuple(one.path for one in parts(comparison).tests if not one.is_gone)
+    return comparison.once(
+        "suite:new-tests",
+        lambda: run(
+            comparison, comparison.head.commit, files,
+            bench=comparison.candidate(comparison.head), say="the changed tests by themselves",
+        ),
+    )  # fmt: skip
+
+
 def new_tests_without_cause(comparison: Comparison) -> Suite:
     """The head's changed tests where the change to the source is taken back."""
     known = parts(comparison)

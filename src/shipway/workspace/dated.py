@@ -35,10 +35,14 @@ def day(committed: datetime, python: tuple[int, int], now: datetime) -> str | No
         return None
     # The first day of the month that follows: commits of a month share an environment.
     near = committed.astimezone(UTC).date().replace(day=1) + timedelta(days=32)
-    wanted = near.replace(day=1)
+    return ripe(near.replace(day=1).isoformat(), python, now)
+
+
+def ripe(wanted: str, python: tuple[int, int], now: datetime) -> str | None:
+    """The day itself, or a later one if packages for this Python were not there yet; None for today."""
     released = RELEASED.get(python)
-    ripe = wanted if released is None else max(wanted, released + RIPE)
-    return ripe.isoformat() if ripe < now.date() else None
+    found = wanted if released is None else max(wanted, (released + RIPE).isoformat())
+    return found if found < now.date().isoformat() else None
 
 
 def command(uv: Path, python: Path, files: Sequence[Files], before: str) -> list[str]:

@@ -138,6 +138,23 @@ class Environments:
         found._ours = self.ours
         return found
 
+    def others(self, requires: str, before: str | None) -> list[Other]:
+        """With the newest and the oldest other Python that ``requires`` lets in, newest first.
+
+        None that came out after the day ``before``, and each with the packages of a day when there
+        were any for it.
+        """
+        self._ask()
+        there = {one.version: one for one in interpreters.found(self._python)}
+        chosen = interpreters.others(self._version, there, requires, before)
+        found = []
+        for version in chosen:
+            other = Environments(self._root.parent, self._fence, there[version].path)
+            other._ours = self.ours
+            day = None if before is None else dated.ripe(before, version, datetime.now(UTC))
+            found.append(Other(f"{version[0]}.{version[1]}", other, day))
+        return found
+
     def day(self, committed: datetime) -> str | None:
         """The day whose packages a commit was written for; None when today's will do."""
         now = datetime.now(UTC)
@@ -317,6 +334,15 @@ class Environments:
             if done.stat().st_mtime < oldest:
                 done.unlink(missing_ok=True)
                 _remove(done.with_suffix(""))
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """Environments with another Python; ``day`` is the one whose packages go with it."""
+
+    version: str
+    environments: Environments
+    day: str | None
 
 
 def _written(path: Path, text: str) -> Path:

@@ -95,6 +95,20 @@ def suiting(
     return own if own in fit and best > own else best
 
 
+def others(
+    own: Version, there: Iterable[Version], requires: str, before: str | None
+) -> list[Version]:
+    """The newest and the oldest but our own that the project runs with and that were out by then."""
+    fit = sorted(
+        version
+        for version in there
+        if version != own
+        and allows(requires, version)
+        and (before is None or RELEASED[version].isoformat() <= before)
+    )
+    return [fit[-1], *fit[:-1][:1]] if fit else []
+
+
 def allows(requires: str, version: Version) -> bool:
     """Whether a specifier such as ``>=3.8,<4`` lets the version in; what is no specifier lets all in."""
     return all(_holds(clause.strip(), version) for clause in requires.split(",") if clause.strip())

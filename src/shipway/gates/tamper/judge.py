@@ -62,7 +62,7 @@ def _measured(comparison: Comparison, seen: Measured) -> Iterator[Trick]:
         return
     yield from lost(comparison, seen)
     yield from gone(comparison, seen)
-    yield from unheard(seen)
+    yield from unheard(comparison, seen)
     yield from stand_ins(comparison, seen)
     yield from weakened(seen)
     yield from golden(comparison, seen)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from shipway.gates.cases import Case, Function, cases, parse, plain, read
 from shipway.gates.comparison import Comparison
@@ -12,7 +12,7 @@ from shipway.gates.tamper.measured import Measured
 from shipway.gates.tamper.trick import Level, Trick
 
 
-def unheard(seen: Measured) -> Iterator[Trick]:
+def unheard(comparison: Comparison, seen: Measured) -> Iterator[Trick]:
     """Tests of the base that pass on the head's source, and that the head's own run does not meet.
 
     Their functions stand there, or stand for something else: renamed, put where nobody collects
@@ -30,6 +30,8 @@ def unheard(seen: Measured) -> Iterator[Trick]:
             continue
         if _short(seen.heir(node)) in ran:
             continue  # a class that inherits it runs it
+        if _runs_under_another_file(comparison, seen, seen.heir(node)):
+            continue
         told.add(name)
         place = heir or case
         yield Trick(
@@ -40,6 +42,28 @@ def unheard(seen: Measured) -> Iterator[Trick]:
             place.node.lineno if place else None,
             f"python -m pytest '{node}'",
         )
+
+
+def _runs_under_another_file(comparison: Comparison, seen: Measured, name: str) -> bool:
+    """Whether a file that nobody touched takes the test from its module, and runs it."""
+    file, _, rest = name.partition("::")
+    touched = {one.path for one in comparison.changes}
+    others = {
+        place
+        for one in seen.head.passed
+        for place, _, what in [plain(one).partition("::")]
+        if what == rest and place not in touched
+    }
+    stem = PurePosixPath(file).stem
+    return any(_takes_from(comparison.base.bench.tree, one, stem) for one in others)
+
+
+def _takes_from(tree: Path, name: str, stem: str) -> bool:
+    module = _parsed(tree, name)
+    return module is not None and any(
+        isinstance(node, ast.ImportFrom) and (node.module or "").rpartition(".")[2] == stem
+        for node in ast.walk(module)
+    )
 
 
 def _short(node: str) -> tuple[str, str]:
