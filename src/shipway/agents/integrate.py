@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError as ShapeError
@@ -27,7 +28,17 @@ from shipway.workspace.git import (
     tip,
 )
 
-Judge = Callable[[Hub, str, str, ArtifactRef, Desk], GateReport]
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """A commit that is to become a branch's tip; ``onto`` is the tip that it was combined with."""
+
+    commit: str
+    tree: str
+    onto: str | None
+
+
+Judge = Callable[[Hub, Merged, ArtifactRef, Desk], GateReport]
 
 _TRIES = 5  # of combining and testing again when the branch moves each time meanwhile
 
@@ -93,7 +104,7 @@ class Integrate:
             message=wording.message(request.claim, scope, request.title, desk.task.run),
         )
         desk.say("testing the merged tree")
-        report = self._judge(hub, made, hub.tree(made), request.plan, desk)
+        report = self._judge(hub, Merged(made, hub.tree(made), onto), request.plan, desk)
         result = _result(request, hub, made, onto, report, already=False)
         if not passed(report):
             raise Failed(explain(report, desk.artifacts.read), result)
@@ -122,7 +133,8 @@ class Integrate:
             hub.seed(repository, made)
         if known is not None:
             return known.result.model_copy(update={"already": True})
-        report = self._judge(hub, made, hub.tree(made), request.plan, desk)
+        merged = Merged(made, hub.tree(made), request.base)
+        report = self._judge(hub, merged, request.plan, desk)
         result = _result(request, hub, made, request.base, report, already=True)
         if not passed(report):
             raise Failed(explain(report, desk.artifacts.read), result)

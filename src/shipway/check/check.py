@@ -36,13 +36,14 @@ COVERED = frozenset({"coverage", "mutants"})
 class Asked:
     """What to check. ``gates`` names those to run, empty for all; ``policy`` replaces the base's.
 
-    ``cached`` False judges everything again; ``run`` False only selects; ``informing`` False leaves
-    out gates that only inform.
+    ``claimed_by`` is who said what the change is; ``cached`` False judges everything again; ``run``
+    False only selects; ``informing`` False leaves out gates that only inform.
     """
 
     repository: Path
     wanted: Wanted = field(default_factory=Wanted)
     claim: Claim | None = None
+    claimed_by: str = "--claim"
     gates: tuple[str, ...] = ()
     policy: Policy | None = None
     cached: bool = True
@@ -69,19 +70,29 @@ def check(asked: Asked, equipment: Equipment, watcher: Watcher | None = None) ->
     equipment.place.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix="check-", dir=equipment.place))
     try:
-        return _Check(asked, equipment, watcher, work).run()
+        subject = find(asked.repository, asked.wanted, work / "subject.git")
+        return examine(subject, asked, equipment, watcher, work)
     finally:
         _remove(work)
 
 
+def examine(
+    subject: Subject, asked: Asked, equipment: Equipment, watcher: Watcher, work: Path
+) -> CheckReport:
+    """The same for two sides that were found; ``work`` is the caller's to clear. Raises as ``check``."""
+    return _Check(subject, asked, equipment, watcher, work).run()
+
+
 class _Check:
-    def __init__(self, asked: Asked, equipment: Equipment, watcher: Watcher, work: Path) -> None:
+    def __init__(
+        self, subject: Subject, asked: Asked, equipment: Equipment, watcher: Watcher, work: Path
+    ) -> None:
         self.asked = asked
         self.equipment = equipment
         self.watcher = watcher
         self.work = work
         self.started = time.time()
-        self.subject = find(asked.repository, asked.wanted, work / "subject.git")
+        self.subject = subject
         self.policy = asked.policy or read_policy(self.subject)
         self.gates = {gate.id: gate for gate in catalogue.gates(self.policy)}
         _refuse_unknown(asked.gates, list(self.gates))
@@ -109,7 +120,7 @@ class _Check:
         return memory.key(
             memory.surroundings(self.equipment.python, self.equipment.fence.policy),
             str(self.equipment.patience),
-            [subject.base.tree, subject.head.tree, subject.message, self.asked.claim],
+            [subject.base.tree, subject.head.tree, subject.message, *self._claim],
             self.equipment.environments.day(subject.committed()),
             [policy.digest, quarantined, memory.directories(policy.holdout)],
             None if policy.advisories is None else memory.stamps(Path(policy.advisories)),
@@ -126,7 +137,7 @@ class _Check:
 
             covers = not self.asked.gates or bool(COVERED & set(self.asked.gates))
             self._comparison = Setting(
-                self.subject, self.policy, self.asked.claim, self.equipment, self.watcher.ears,
+                self.subject, self.policy, self._claim, self.equipment, self.watcher.ears,
                 self.work, covers,
             ).comparison()  # fmt: skip
         return self._comparison
@@ -230,7 +241,9 @@ class _Check:
 
     @functools.cached_property
     def _claim(self) -> tuple[Claim, str]:
-        return claims.claimed(self.asked.claim, self.subject.message, self.subject.paths())
+        if self.asked.claim is not None:
+            return self.asked.claim, self.asked.claimed_by
+        return claims.claimed(self.subject.message, self.subject.paths())
 
     def _nothing(self) -> CheckReport:
         claim, by = self._claim

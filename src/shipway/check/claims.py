@@ -1,4 +1,4 @@
-"""What a change says it is: the option, else the types of its Conventional Commits, else its files."""
+"""What a change that nobody described is: the types of its Conventional Commits say, else its files."""
 
 from __future__ import annotations
 
@@ -18,10 +18,8 @@ _TYPES = {
 _STRONGEST = (Claim.FEATURE, Claim.FIX, Claim.REFACTOR, Claim.CHORE)
 
 
-def claimed(asked: Claim | None, message: str, paths: Iterable[str]) -> tuple[Claim, str]:
+def claimed(message: str, paths: Iterable[str]) -> tuple[Claim, str]:
     """The claim and where it comes from; of several commits the one that promises most counts."""
-    if asked is not None:
-        return asked, "--claim"
     said = {kind for subject in subjects(message) if (kind := type_of(subject)) is not None}
     for kind in _STRONGEST:
         if kind in said:

@@ -56,6 +56,10 @@ def _one(gate: Gate, comparison: Comparison, chosen: GateSelection) -> GateEvide
         found = evidence(
             comparison.head.bench, record, Verdict.ERROR, doubt.reason, category=doubt.category
         )
-    except (UnreadableReportError, ShipwayError) as error:
+    except UnreadableReportError as error:
         found = evidence(comparison.head.bench, record, Verdict.ERROR, str(error))
+    except ShipwayError as error:
+        found = evidence(
+            comparison.head.bench, record, Verdict.ERROR, str(error), category=error.category
+        )
     return found.model_copy(update={"enforcement": chosen.enforcement})

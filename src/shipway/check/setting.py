@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from shipway.check import claims
 from shipway.check.equipment import Ears, Equipment
 from shipway.check.subject import Revised, Subject
 from shipway.contracts.change_plan import ChangePlan, Command
@@ -31,7 +30,7 @@ class Setting:
 
     subject: Subject
     policy: Policy
-    claim: Claim | None
+    claimed: tuple[Claim, str]
     equipment: Equipment
     ears: Ears
     work: Path
@@ -42,7 +41,7 @@ class Setting:
         subject = self.subject
         hub = subject.into(self.work / "hub.git")
         changes = between(hub, subject.base.commit, subject.head.commit)
-        claim, by = claims.claimed(self.claim, subject.message, subject.paths())
+        claim, by = self.claimed
         self.ears.say("preparing the gates' tools")
         tools = tool_environment(
             self.equipment.environments, say=self.ears.say, cancel=self.ears.cancel

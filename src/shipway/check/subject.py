@@ -103,6 +103,31 @@ def find(repository: Path, wanted: Wanted, place: Path) -> Subject:
     return _Finder(repository, place).find(wanted)
 
 
+def between(hub: Hub, base: str, head: str, place: Path) -> Subject:
+    """Two commits of a hub of ours, in a repository that borrows from it; ``place`` must not exist."""
+    store = _borrowing(hub.path, place, _format(hub.path))
+    _name(store, base, head)
+    sides = [
+        Revised(commit, hub.tree(commit), f"{word} ({commit[:10]})")
+        for word, commit in (("the base", base), ("the candidate", head))
+    ]
+    return Subject(hub.path, store, sides[0], sides[1], message="", notes=())
+
+
+def _borrowing(source: Path, place: Path, object_format: str) -> Path:
+    """A bare repository that borrows the objects of another: only here do we write."""
+    Hub.create(place, object_format=object_format)
+    (place / "objects" / "info").mkdir(exist_ok=True)
+    (place / "objects" / "info" / "alternates").write_bytes(os.fsencode(source / "objects") + b"\n")
+    return place.resolve()
+
+
+def _name(store: Path, base: str, head: str) -> None:
+    """Both sides by the names that they are fetched by."""
+    refs = f"update {BASE} {base}\nupdate {HEAD} {head}\n"
+    git("update-ref", "--stdin", git_dir=store, stdin=refs.encode())
+
+
 class _Finder:
     def __init__(self, repository: Path, place: Path) -> None:
         self.git_dir = git_directory(repository)
@@ -122,7 +147,7 @@ class _Finder:
         self.trees: dict[str, str] = {}
         self.notes: list[str] = []
         self.current = self._refuse()
-        self.store = self._store(place)
+        self.store = _borrowing(self.common, place, self.format)
 
     def find(self, wanted: Wanted) -> Subject:
         start, head = wanted.base, wanted.head
@@ -169,15 +194,6 @@ class _Finder:
     def _has_pointers(self) -> bool:
         attributes = self.top / ".gitattributes"
         return attributes.is_file() and b"filter=lfs" in attributes.read_bytes()
-
-    def _store(self, place: Path) -> Path:
-        """A bare repository that borrows the user's objects: only here do we write."""
-        Hub.create(place, object_format=self.format)
-        (place / "objects" / "info").mkdir(exist_ok=True)
-        (place / "objects" / "info" / "alternates").write_bytes(
-            os.fsencode(self.common / "objects") + b"\n"
-        )
-        return place.resolve()
 
     def _range(self, wanted: Wanted, words: str) -> tuple[str, str]:
         if wanted.base is not None:
@@ -292,15 +308,15 @@ class _Finder:
                 hint="see `git status` there, or name a commit to check",
             ) from error
         if tree == self._tree(tip):
-            return tip, tree, f"the working tree, which is {self._name()} ({tip[:10]}) unchanged"
+            return tip, tree, f"the working tree, which is {self._branch()} ({tip[:10]}) unchanged"
         self.notes.append("the working tree is checked as it is, with what is not committed")
         return (
             self._own_commit(tree, tip),
             tree,
-            f"the working tree on {self._name()} ({tip[:10]}), with what is not committed",
+            f"the working tree on {self._branch()} ({tip[:10]}), with what is not committed",
         )
 
-    def _name(self) -> str:
+    def _branch(self) -> str:
         done = git("symbolic-ref", "-q", "--short", "HEAD", git_dir=self.git_dir, expect=(0, 1))
         return text(done) or "a detached HEAD"
 
@@ -330,8 +346,7 @@ class _Finder:
         return done.stdout.decode("utf-8", "replace")
 
     def _subject(self, base: tuple[str, str], head: tuple[str, str, str], message: str) -> Subject:
-        refs = f"update {BASE} {base[0]}\nupdate {HEAD} {head[0]}\n"
-        git("update-ref", "--stdin", git_dir=self.store, stdin=refs.encode())
+        _name(self.store, base[0], head[0])
         return Subject(
             top=self.top,
             store=self.store,

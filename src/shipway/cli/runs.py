@@ -119,8 +119,8 @@ def show(system: Session, detail: RunDetail, output: Output) -> None:
         screen.say(runtext.stage_line(stage, now(), names, screen.width, unicode=screen.unicode))
         for line in runtext.attempt_lines(stage):
             screen.say(line)
-        for gate in stage.gates:
-            screen.say(runtext.gate_line(gate, unicode=screen.unicode))
+        for line in runtext.gate_lines(stage, unicode=screen.unicode):
+            screen.say(line)
     conclude(system, detail, output, screen)
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _WORD = 11  # the longest state, "invalidated"
 _WIDE = 60
+_FEW = 2
 _LOG_LINES = 10
 
 
@@ -69,12 +70,20 @@ def gate_words(stage: StageView) -> str:
     return f"{plural(passed, 'gate')} passed" if chosen else ""
 
 
+def _overruled(stage: StageView) -> str:
+    """What a person let pass although a gate of a required kind did not; empty where none did."""
+    chosen = [gate for gate in stage.gates if gate.selected]
+    bad = [g.gate for g in chosen if g.verdict != "PASS" and g.enforcement == "required"]
+    good = sum(gate.verdict == "PASS" for gate in chosen)
+    return f"{plural(good, 'gate')} passed, a person let {', '.join(bad)} pass" if bad else ""
+
+
 def stage_words(stage: StageView) -> str:
     """What there is to say beside the state: what it does now, why it failed, what its gates say."""
     if not stage.status.is_final:
         return one_line(stage.doing or stage.reason or "")
     if stage.status.value == "passed":
-        return gate_words(stage)
+        return _overruled(stage) or gate_words(stage)
     message = stage.error.message if stage.error else (stage.reason or "")
     return gate_words(stage) or one_line(message)
 
@@ -105,8 +114,18 @@ def attempt_lines(stage: StageView) -> Iterator[Line]:
         yield [Part(f"     attempt {attempt.attempt}{who} {attempt.status}{why}", "dim")]
 
 
-def gate_line(gate: GateView, *, unicode: bool) -> Line:
-    """One gate below its stage; one that was not selected says so."""
+def gate_lines(stage: StageView, *, unicode: bool) -> Iterator[Line]:
+    """The gates below their stage; those that were not selected in a line when there are many."""
+    left = [gate for gate in stage.gates if not gate.selected]
+    for gate in stage.gates:
+        if gate.selected or len(left) <= _FEW:
+            yield _gate_line(gate, unicode=unicode)
+    if len(left) > _FEW:
+        names = ", ".join(gate.gate for gate in left)
+        yield [Part(f"     not applicable: {names}  (--json says why)", "dim")]
+
+
+def _gate_line(gate: GateView, *, unicode: bool) -> Line:
     verdict = (gate.verdict or "NOT_RUN") if gate.selected else "not applicable"
     return [
         Part("  "),
@@ -163,10 +182,22 @@ def closing(detail: RunDetail, files: Mapping[str, Path]) -> list[Field]:
     )
     if times:
         fields.append(Field("time", [Part(times)], prose=True))
+    fields += _decided(detail)
     fields += _waits(detail)
     fields += _effects(detail)
     fields += _stopped(detail)
     return fields
+
+
+def _decided(detail: RunDetail) -> Iterator[Field]:
+    """What people said, or the clock in their place."""
+    for ask in detail.asks:
+        if ask.answered is not None:
+            comment = f": {one_line(ask.comment)}" if ask.comment else ""
+            words = (
+                f"{ask.id} {one_line(ask.answered)}, by {one_line(ask.answered_by or '')}{comment}"
+            )
+            yield Field("decided", [Part(words)], prose=True)
 
 
 def _waits(detail: RunDetail) -> Iterator[Field]:

@@ -36,12 +36,16 @@ class Service(Model):
 
 
 class ChangePlan(Model):
-    """A plan for one change; ``requirements`` are files an environment is built from."""
+    """A plan for one change; ``requirements`` are files an environment is built from.
+
+    ``claimed_by`` is who said what it is; where nobody did, it was guessed (``default``).
+    """
 
     name: str
     title: str
     requirement: str
     claim: Claim
+    claimed_by: Literal["run", "requirement", "default"] = "run"
     base: GitObject
     target: str
     stack: Literal["python", "unknown"]

@@ -35,6 +35,13 @@ class Contract:
         return History(self.capability, Edition(self.version, self.request, self.result))
 
 
+#: The gates of `shipway check` that stand in its catalogue.
+JUDGES = (
+    "scope", "file-size", "message", "complexity", "dead-code", "licences", "advisories", "build",
+    "lint", "secrets", "security", "types", "tests", "proof", "tamper", "holdout", "coverage",
+    "mutants",
+)  # fmt: skip
+
 CONTRACTS: dict[str, Contract] = {
     contract.capability: contract
     for contract in (
@@ -46,7 +53,7 @@ CONTRACTS: dict[str, Contract] = {
             1,
             ValidateRequest,
             ValidateResult,
-            ("lint", "types", "tests", "security", "secrets"),
+            JUDGES,
         ),
         Contract("e2e", 1, E2eRequest, E2eResult, ("api", "acceptance")),
         Contract("integrate", 1, IntegrateRequest, IntegrateResult, ("tests",)),

@@ -21,6 +21,18 @@ def passed(report: GateReport) -> bool:
     )
 
 
+def doubtful(report: GateReport) -> bool:
+    """Whether nothing stands against the candidate but what only a person can decide."""
+    asking = {one.gate for one in report.evidence if one.verdict is Verdict.FAIL and one.ask}
+    judged = [
+        one.judgement()._replace(verdict=Verdict.PASS, examined=max(1, one.examined))
+        if one.gate in asking
+        else one.judgement()
+        for one in report.evidence
+    ]
+    return bool(asking) and passes((one.selection() for one in report.selections), judged)
+
+
 def explain(report: GateReport, read: Callable[[ArtifactRef], bytes]) -> ErrorReport:
     """The error of a report that does not pass; ``read`` fetches a log from the shelf."""
     against = [
@@ -28,8 +40,8 @@ def explain(report: GateReport, read: Callable[[ArtifactRef], bytes]) -> ErrorRe
         for one in report.evidence
         if one.verdict is not Verdict.PASS and one.enforcement is Enforcement.REQUIRED
     ]
-    # A failure says more than a gate that could not judge.
-    against.sort(key=lambda one: one.verdict is not Verdict.FAIL)
+    # A failure says more than a doubt, and that more than a gate that could not judge.
+    against.sort(key=lambda one: (one.verdict is not Verdict.FAIL, one.ask is not None))
     if not against:
         return _nothing(report)
     first = against[0]

@@ -19,7 +19,6 @@ from shipway.gates.outfit import Outfitter
 from shipway.gates.project import survey
 from shipway.gates.runners import acceptance, schemathesis, tests
 from shipway.gates.service import declared
-from shipway.gates.testing import provided
 from shipway.gates.tools import tool_environment
 from shipway.resilience import deadline
 from shipway.workspace.environments import Environment, Environments
@@ -46,19 +45,15 @@ class Panel:
     patience: Limits = TESTS
     cache: Path | None = None
 
-    def validate(self, plan: Plan, commit: str, tree: str, base: str | None) -> GateReport:
-        """Every gate of the validate stage; raises only when the tools themselves cannot be had."""
+    def validate(self, plan: ServicePlan, commit: str, tree: str) -> GateReport:
+        """Every gate of a scaffolded project; raises only when the tools themselves cannot be had."""
         bench = self._bench(plan, commit, tree, "candidate")
-        against = None
-        if base is not None and not bench.project.made:
-            against = self._bench(plan, base, self.hub.tree(base), "base", tools=bench)
-        chosen = selection.select(bench.project, against.project if against else None)
-        return self._judge(plan, bench, against, chosen, commit)
+        return self._judge(bench, selection.select(bench.project), commit)
 
-    def only_tests(self, plan: Plan, commit: str, tree: str) -> GateReport:
+    def only_tests(self, plan: ServicePlan, commit: str, tree: str) -> GateReport:
         """The tests once more, for a merged tree."""
         bench = self._bench(plan, commit, tree, "merged")
-        return self._judge(plan, bench, None, selection.only_tests(bench.project), commit)
+        return self._judge(bench, selection.only_tests(bench.project), commit)
 
     def e2e(
         self, plan: Plan, commit: str, tree: str, document: Mapping[str, Any] | None
@@ -91,16 +86,14 @@ class Panel:
         alone = "requirements.txt"
         return (alone,) if (bench.tree / alone).is_file() else bench.project.requirements
 
-    def _bench(
-        self, plan: Plan, commit: str, tree: str, name: str, tools: Bench | None = None
-    ) -> Bench:
+    def _bench(self, plan: Plan, commit: str, tree: str, name: str) -> Bench:
         checkout = self.hub.checkout(commit, self.work / name / "tree")
         work = self.work / name / "work"
         work.mkdir()
         return Bench(
             fence=self.fence,
             shelf=self.shelf,
-            tools=tools.tools if tools else self._tools(),
+            tools=self._tools(),
             project=survey(checkout.path, plan),
             tree=checkout.path,
             readable=checkout.readable,
@@ -116,22 +109,20 @@ class Panel:
         self.say("preparing the gates' tools")
         return tool_environment(self.environments, say=self.say, cancel=self.cancel)
 
-    def _judge(
-        self, plan: Plan, bench: Bench, base: Bench | None, chosen: list[GateSelection], commit: str
-    ) -> GateReport:
+    def _judge(self, bench: Bench, chosen: list[GateSelection], commit: str) -> GateReport:
         gates = [one.gate for one in chosen if one.selected]
         with ThreadPoolExecutor(AT_ONCE, "gate", deadline.inherit, (deadline.at(),)) as pool:
             # What reads the tree only starts at once, while the candidate's environment is built.
             running: dict[str, Future[GateEvidence]] = {
-                gate: pool.submit(static.judge, gate, bench, base)
+                gate: pool.submit(static.judge, gate, bench, None)
                 for gate in gates
                 if gate not in NEEDS_CANDIDATE
             }
             if NEEDS_CANDIDATE & set(gates):
-                bench = self._with_candidate(plan, bench, base)
-                base = base and replace(base, candidate=bench.candidate, unbuilt=bench.unbuilt)
+                self.say("building the candidate's environment")
+                bench = self._outfitter().equipped(bench)
             if "types" in gates:
-                running["types"] = pool.submit(static.judge, "types", bench, base)
+                running["types"] = pool.submit(static.judge, "types", bench, None)
             if "tests" in gates:
                 running["tests"] = pool.submit(tests.judge, self._writable(bench, commit))
             seen = [running[gate].result() for gate in gates]
@@ -140,24 +131,10 @@ class Panel:
     def _outfitter(self) -> Outfitter:
         return Outfitter(self.environments, self.say, self.cancel)
 
-    def _with_candidate(self, plan: Plan, bench: Bench, base: Bench | None) -> Bench:
-        """The bench with the candidate's environment, or with the reason why there is none."""
-        if bench.project.stack != "python":
-            return bench
-        self.say("building the candidate's environment")
-        known, outfitter = base or bench, self._outfitter()
-        if isinstance(plan, ChangePlan):
-            outfitter = outfitter.suiting(known.tree, self.hub.committed(plan.base))
-        equipped = outfitter.equipped(bench)
-        if base is None or equipped.candidate is None:
-            return equipped
-        return replace(equipped, own=provided(base.tree, base.project.layout))
-
     def _writable(self, bench: Bench, commit: str) -> Bench:
         """Tests get a checkout of their own: what they write must not be what other gates read."""
         checkout = self.hub.checkout(commit, self.work / "tested" / "tree")
-        if bench.project.stack == "python":
-            install(checkout.path, bench.project.layout)
+        install(checkout.path, bench.project.layout)
         work = self.work / "tested" / "work"
         work.mkdir()
         return replace(bench, tree=checkout.path, readable=checkout.readable, work=work)

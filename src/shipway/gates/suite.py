@@ -196,7 +196,7 @@ def run_suite(
     asked |= {"stop": stop, "words": [*asked["words"], *(["--collect-only"] if collect else [])]}
     command = [str(candidate.python), "-I", str(place / SCRIPT)]
     limits = bench.patience if seconds is None else replace(bench.patience, seconds=seconds)
-    bench.say(f"running {say}")
+    bench.say(say if collect else f"running {say}")
     finished = bench.run(
         command,
         writable=reports,

@@ -45,7 +45,7 @@ def plan_change(request: PlanRequest, requirement: str, tree: Path) -> ChangePla
     """The plan for one requirement on one tree; raises UsageError or ConfigurationError."""
     doubts = Doubts()
     title, prefix = _title(requirement)
-    claim = _claim(request, prefix, title, doubts)
+    claim, claimed_by = _claim(request, prefix, title, doubts)
     stack = _stated(look(tree), tree)
     service = _service(tree)
     _note_gaps(stack, doubts)
@@ -56,6 +56,7 @@ def plan_change(request: PlanRequest, requirement: str, tree: Path) -> ChangePla
         title=title,
         requirement=requirement.strip(),
         claim=claim,
+        claimed_by=claimed_by,
         base=request.base,
         target=request.target,
         stack=stack.stack,
@@ -90,7 +91,10 @@ def _title(requirement: str) -> tuple[str, str | None]:
     return title, None if prefix is None else prefix + mark
 
 
-def _claim(request: PlanRequest, prefix: str | None, title: str, doubts: Doubts) -> Claim:
+def _claim(
+    request: PlanRequest, prefix: str | None, title: str, doubts: Doubts
+) -> tuple[Claim, Literal["run", "requirement", "default"]]:
+    """What the change is, and who says so."""
     said = None if prefix is None else _CLAIMS[prefix.rstrip("!")]
     if request.claim is not None:
         if said is not None and said is not request.claim:
@@ -100,9 +104,9 @@ def _claim(request: PlanRequest, prefix: str | None, title: str, doubts: Doubts)
                 "Which is it?",
                 f"It is a {request.claim}, as the run says.",
             )
-        return request.claim
+        return request.claim, "run"
     if said is not None:
-        return said
+        return said, "requirement"
     default = Claim.FEATURE
     if re.match(r"(?i)(fix|repair|correct|resolve|prevent|stop)\b", title):
         default = Claim.FIX
@@ -115,7 +119,7 @@ def _claim(request: PlanRequest, prefix: str | None, title: str, doubts: Doubts)
         "Is this a fix, a feature, a refactor or a chore? Neither the run nor a prefix says so.",
         f"It is taken as a {default} by its first word; say otherwise with --claim.",
     )
-    return default
+    return default, "default"
 
 
 def _stated(stack: Stack, tree: Path) -> Stack:

@@ -16,12 +16,13 @@ from shipway.domain.run.redo import retry, rewind
 from shipway.domain.run.settle import settle
 from shipway.domain.run.slots import filling, given_up, pass_on, refill, source
 from shipway.domain.run.state import PAUSE_LIMIT_S, AskState, RunState, StageState
-from shipway.domain.run.verdict import gate_error
+from shipway.domain.run.verdict import doubts, gate_error, overruled
 from shipway.domain.states import RunStatus, StageStatus
 from shipway.errors import (
     RETRYABLE,
     AgentTimeoutError,
     AskExpiredError,
+    GateError,
     OverloadError,
     PoisonError,
     RejectedError,
@@ -223,11 +224,36 @@ def _completed(draft: Draft, given: e.Completed) -> None:
     error = given.error
     if given.status == "succeeded":
         error = gate_error(draft.state.pipeline.stage(given.stage), given.result)
+        if error is not None and _doubted(draft, given, error):
+            return
     if error is None:
         result = given.result or {}
         draft.emit(e.StagePassed(given.stage, given.attempt, result, given.started_at))
     else:
         _failed(draft, given.stage, given.attempt, error, given.result, given.started_at)
+
+
+def _doubted(draft: Draft, given: e.Completed, error: Mapping[str, Any]) -> bool:
+    """Ask a person whether what the gates found is meant; False if that is not for a person to say.
+
+    The attempt has failed its gates and its result is kept: only a person's word lets it pass.
+    """
+    name, attempt = given.stage, given.attempt
+    asks = doubts(draft.state.pipeline.stage(name), given.result, draft.now)
+    if not asks:
+        return False
+    made = draft.state.stages[name].asks
+    draft.emit(e.AttemptFailed(name, attempt, error, None, given.result, given.started_at))
+    if overruled(asks, made):
+        draft.emit(e.StagePassed(name, attempt, given.result or {}, None))
+    else:
+        draft.emit(e.StageAsked(name, asks))
+    return True
+
+
+def _is_doubted(stage: StageState) -> bool:
+    """Whether it waits for a person's word about what its gates found."""
+    return stage.result is not None and (stage.error or {}).get("code") == GateError.code
 
 
 def _failed(
@@ -362,7 +388,9 @@ def _go_on_if_answered(draft: Draft, name: str) -> None:
     refused = next((ask for ask in stage.asks if ask.accept not in {None, ask.choice}), None)
     if refused is not None:
         error = given_up(draft.state, name, refused) or _refusal(refused)
-        _failed(draft, name, stage.attempt, error)
+        _failed(draft, name, stage.attempt, error, stage.result if _is_doubted(stage) else None)
+    elif _is_doubted(stage):
+        draft.emit(e.StagePassed(name, stage.attempt, stage.result or {}, None))
     elif not refill(draft, name):
         draft.emit(e.StageReadied(name))
 

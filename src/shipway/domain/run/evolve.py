@@ -239,7 +239,8 @@ def _passed(stage: StageState, event: e.StagePassed, at: float) -> StageState:
         result=event.result,
         error=None,
         started_at=stage.started_at if event.started_at is None else event.started_at,
-        ended_at=at,
+        # A result that waited for a person's word was made when its attempt ended.
+        ended_at=at if stage.in_hand or stage.ended_at is None else stage.ended_at,
         due=None,
         reason=None,
     )
