@@ -465,3 +465,41 @@ def test_tests_that_a_base_class_holds_now_are_still_met(compare) -> None:
     }
     seen = judge(compare(change, base={**SHOP, "tests/test_shop.py": base}, claim=Claim.REFACTOR))
     assert accepted(seen) == set()
+
+
+STAND_IN = """import pytest
+import shop
+
+
+@pytest.fixture(autouse=True)
+def _shop(monkeypatch):
+    monkeypatch.setattr(shop, "name", lambda: "shop")
+"""
+
+
+def test_a_fixture_that_lets_a_test_pass_with_and_without_the_change_is_asked_about(
+    compare,
+) -> None:
+    broken = FIXED.replace('return "shop"', 'return "stop"')
+    change = {"shop.py": broken, "tests/test_shop.py": NEW_EDGE, "tests/conftest.py": STAND_IN}
+    seen = judge(compare(change))
+    assert "ground-moved" in asked(seen)
+    assert "test_name" in (seen.ask or "")
+    # The other way round: what the test stands on follows what the source does now.
+    named = {
+        "shop.py": SHOP["shop.py"].replace('return "shop"', 'return "SHOP"'),
+        "tests/conftest.py": KNOWN.replace("shop", "SHOP"),
+    }
+    base = {**SHOP, "tests/test_shop.py": BY_FIXTURE, "tests/conftest.py": KNOWN}
+    assert accepted(judge(compare(named, base=base))) == set()
+
+
+KNOWN = 'import pytest\n\n\n@pytest.fixture\ndef known():\n    return "shop"\n'
+BY_FIXTURE = "import shop\n\n\ndef test_name(known):\n    assert shop.name() == known\n"
+
+
+def test_an_answer_that_equals_whatever_it_is_asked_is_a_persons(compare) -> None:
+    text = FIXED + "\n\nclass Any(str):\n    def __eq__(self, other):\n        return True\n"
+    assert asked(judge(compare({"shop.py": text, "tests/test_shop.py": NEW_EDGE}))) == {
+        "equals-anything"
+    }

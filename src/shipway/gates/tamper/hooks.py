@@ -217,8 +217,10 @@ def _is_main(node: ast.stmt) -> bool:
 
 
 def _source(module: ast.Module) -> Iterator[Fact]:
-    """A source that ends the process, or knows that it is tested."""
+    """A source that ends the process, knows that it is tested, or equals whatever it is asked."""
     for one in ast.walk(module):
+        if isinstance(one, ast.FunctionDef) and one.name == "__eq__" and _always(one):
+            yield Level.ASK, "equals-anything", "its objects equal whatever they meet", one.lineno
         if isinstance(one, ast.Call) and dotted(one.func) in SILENT_ENDS:
             said = f"{dotted(one.func)} ends the process without a word"
             yield Level.ASK, "exit-forced", said, one.lineno
@@ -236,6 +238,17 @@ def _source(module: ast.Module) -> Iterator[Fact]:
         line = None if _is_main(node) else _calls_here(node, LEAVES)
         if line is not None:
             yield Level.ASK, "exit-forced", "the process is ended when the module loads", line
+
+
+def _always(node: ast.FunctionDef) -> bool:
+    """Whether a function does nothing but return True."""
+    body = [one for one in node.body if not isinstance(one, ast.Expr | ast.Pass)]
+    return (
+        len(body) == 1
+        and isinstance(body[0], ast.Return)
+        and isinstance(body[0].value, ast.Constant)
+        and body[0].value.value is True
+    )
 
 
 def _calls_here(node: ast.stmt, names: frozenset[str]) -> int | None:
