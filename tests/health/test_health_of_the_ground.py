@@ -19,12 +19,13 @@ def found(results, name):
 
 
 def test_this_machine_is_healthy_and_nothing_is_left_behind(settings):
+    before = set(settings.home.iterdir())
     results = doctor_checks(settings)
     failed = [one for one in results if one.status is Status.FAIL]
     assert not failed
     assert {one.name for one in results} >= {"python", "git", "environments", "clock", "disk space"}
     assert all(one.remedy is None for one in results if one.status is Status.PASS)
-    assert not list(settings.home.iterdir())
+    assert set(settings.home.iterdir()) == before
 
 
 def test_what_is_missing_fails_with_a_remedy(settings, tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -89,16 +90,17 @@ def test_aliases_and_merge_keys_are_followed() -> None:
     }  # fmt: skip
 
 
+#: A number in YAML 1.2 that the library, which writes YAML 1.1, leaves without quotes: ``0e0``.
+NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+TEXT = st.text(max_size=8).filter(lambda one: NUMBER.fullmatch(one) is None)
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**12), 10**12) | st.text(max_size=8),
-    lambda inner: (
-        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
-    ),
+    st.none() | st.booleans() | st.integers(-(10**12), 10**12) | TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
     max_leaves=20,
 )
 
 
-@given(st.dictionaries(st.text(max_size=8), JSON, min_size=1, max_size=5))
+@given(st.dictionaries(TEXT, JSON, min_size=1, max_size=5))
 def test_whatever_yaml_writes_is_read_back(value: dict[str, object]) -> None:
     text = yaml.safe_dump(value)
     assert parse(text.encode(), "x") == value

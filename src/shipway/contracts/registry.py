@@ -38,8 +38,8 @@ class Contract:
 #: The gates of `shipway check` that stand in its catalogue.
 JUDGES = (
     "scope", "file-size", "message", "complexity", "dead-code", "licences", "advisories", "build",
-    "lint", "secrets", "security", "types", "tests", "proof", "tamper", "holdout", "coverage",
-    "mutants",
+    "lint", "pylint", "hooks", "secrets", "security", "types", "tests", "proof", "tamper", "holdout",
+    "coverage", "mutants",
 )  # fmt: skip
 
 CONTRACTS: dict[str, Contract] = {
