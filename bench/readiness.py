@@ -110,7 +110,9 @@ def main() -> int:
         tempfile.TemporaryDirectory() as folder,
         Postgres() as server,
         Wire(server.create()) as wire,
-        serving(Path(folder) / "home", env={"SHIPWAY_DATABASE_URL": wire.url}) as served,
+        serving(
+            Path(folder) / "home", env={"SHIPWAY_DATABASE_URL": wire.url}, started=True
+        ) as served,
     ):
         for out in (frozen, refused, slow):
             away, back = outages(served, lambda out=out: out(server, wire), alive)

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 from serving import PATCH, ROOT
@@ -32,3 +33,16 @@ def test_the_examples_of_the_page_work(server, repository, tmp_path: Path):
     assert said[0]["api"] == "v1"
     assert said[-1]["title"] == "Round half up", done.stdout
     server.http.post(f"/api/v1/runs/{said[-1]['id']}/cancel")
+
+
+def test_what_a_caller_sends_waits_for_no_model_and_a_log_holds_no_warning(tmp_path: Path):
+    """The models of bodies are ready when the server is: else the first caller waits, and libraries warn."""
+    code = (
+        "import warnings; from typing import Annotated; from pydantic import Field, TypeAdapter;"
+        "from shipway.api.wire import NewRun; assert NewRun.__pydantic_complete__;"
+        "warnings.simplefilter('error'); TypeAdapter(Annotated[NewRun, Field(alias='new')])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")

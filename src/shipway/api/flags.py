@@ -14,7 +14,7 @@ from shipway.api import wire
 from shipway.api.backend import Caller, Here
 from shipway.api.problems import refusal
 from shipway.api.routing import Route, problems
-from shipway.contracts.model import Model, Timestamp, timestamp
+from shipway.contracts.model import Lasting, Model, Timestamp, timestamp
 from shipway.errors import ConflictError
 from shipway.flags.editing import Edit
 from shipway.flags.flag import Attribute, Flag, Name, Rule, Serve, Value
@@ -42,7 +42,7 @@ Variants = Annotated[
 ]
 
 
-class FlagEdit(Model):
+class FlagEdit(Lasting):
     """What is to be different; what is left out stays as it is. ``why`` goes into the history."""
 
     enabled: bool | None = None

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from shipway.api.routing import Route, problems
 from shipway.config import effective, load
 from shipway.contracts.golden import described_as
-from shipway.contracts.model import Model
+from shipway.contracts.model import Lasting, Model
 from shipway.contracts.registry import CONTRACTS
 from shipway.errors import NotFoundError
 
@@ -31,7 +31,7 @@ class SettingView(Model):
     description: str
 
 
-class Sides(Model):
+class Sides(Lasting):
     """A message as JSON Schema: what is accepted of it, and what is written."""
 
     reads: dict[str, JsonValue]

@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 from shipway.api import wire
 from shipway.api.routing import Route, problems
-from shipway.contracts.model import Model
+from shipway.contracts.model import Lasting, Model
 from shipway.engine.pipelines import loader
 from shipway.engine.pipelines.builtin import Builtin
 from shipway.engine.pipelines.codec import to_json
@@ -38,7 +38,7 @@ class PipelineView(Model):
     source: str
 
 
-class PipelineText(Model):
+class PipelineText(Lasting):
     """A definition as YAML."""
 
     text: wire.Prose

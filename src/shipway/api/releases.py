@@ -12,7 +12,7 @@ from shipway.api import wire
 from shipway.api.backend import Here
 from shipway.api.routing import Route, problems
 from shipway.api.runs import file_response
-from shipway.contracts.model import Model
+from shipway.contracts.model import Lasting
 from shipway.contracts.views import ReleaseView
 from shipway.release.record import Release
 
@@ -22,7 +22,7 @@ Ref = Annotated[str, InPath(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 Service = Annotated[str, InPath(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 
 
-class Everything(Model):
+class Everything(Lasting):
     """Said in so many words, since no service is meant and each of them stops."""
 
     everything: Literal[True]

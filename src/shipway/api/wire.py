@@ -7,7 +7,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from shipway.contracts.model import Model, Sha256
+from shipway.contracts.model import Lasting, Model, Sha256
 from shipway.store.listing import Sort
 
 Item = TypeVar("Item")
@@ -70,13 +70,13 @@ class Page(Model, Generic[Item]):
     next_cursor: str | None
 
 
-class Text(Model):
+class Text(Lasting):
     """Written out here."""
 
     text: Prose
 
 
-class Uploaded(Model):
+class Uploaded(Lasting):
     """What was sent to /api/v1/uploads before."""
 
     upload: Sha256
@@ -93,7 +93,7 @@ Answers = Annotated[
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/@-]{0,127}$")]
 
 
-class Source(Model):
+class Source(Lasting):
     """Who makes a change: one of these."""
 
     command: Made | None = Field(default=None, description="a command that makes the change")
@@ -128,7 +128,7 @@ class NewRun(Source):
     answers: Answers = Field(default_factory=dict)
 
 
-class Because(Model):
+class Because(Lasting):
     """Why it is done; kept with the run."""
 
     reason: Remark = ""
@@ -160,13 +160,13 @@ class Rewound(Because, Source):
     answers: Answers = Field(default_factory=dict)
 
 
-class Reasoned(Model):
+class Reasoned(Lasting):
     """Why it is done: this one has to be said."""
 
     reason: Said
 
 
-class Letters(Model):
+class Letters(Lasting):
     """Which dead letters, and why."""
 
     numbers: Annotated[
@@ -199,7 +199,7 @@ class ReleaseQuestion(Paged):
     )
 
 
-class Choice(Model):
+class Choice(Lasting):
     """A decision. With ``subject`` it counts only if what is decided is still that."""
 
     choice: Name
@@ -207,13 +207,13 @@ class Choice(Model):
     subject: Sha256 | None = None
 
 
-class Reply(Model):
+class Reply(Lasting):
     """The answer to a clarification."""
 
     value: Prose
 
 
-class Stored(Model):
+class Stored(Lasting):
     """What became of an upload: its digest is how it is named from now on."""
 
     sha256: Sha256

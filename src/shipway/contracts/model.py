@@ -28,6 +28,12 @@ class Model(BaseModel):
     )
 
 
+class Lasting(Model):
+    """One that is made ready when its module is loaded: what a server takes waits for nothing."""
+
+    model_config = ConfigDict(defer_build=False)
+
+
 class ArtifactRef(Model):
     """A file in the artifact store, addressed by the sha256 of its bytes."""
 
