@@ -142,7 +142,7 @@ def commands_of(
 def environment(home: Path, cache: Path, url: str | None, **more: str) -> dict[str, str]:
     """What a process of ``carrying.py`` finds around itself."""
     tests = HERE.parent
-    paths = [HERE, tests / "engine", tests / "contracts", tests.parent / "src"]
+    paths = [HERE, tests, tests / "engine", tests / "contracts", tests.parent / "src"]
     return {
         **os.environ,
         **({} if url is None else {"SHIPWAY_DATABASE_URL": url}),
