@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+import weakref
 from collections.abc import Sequence
 from types import FrameType
 
@@ -32,6 +33,8 @@ from shipway.errors import (
 
 #: Seconds until a signal that was dropped comes again: out of the place that dropped it.
 _AGAIN = 0.01
+#: Seconds until it is looked whether an interrupt is still on its way.
+_LOOK = 0.1
 _KEPT = 'what was started is kept, see "shipway run list"'
 #: What an interrupted command leaves, where that is no run.
 _LEFT = {
@@ -41,6 +44,10 @@ _LEFT = {
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 
+class Interrupted(KeyboardInterrupt):
+    """SIGINT arrived. An object of ours, of which can be told whether somebody dropped it."""
+
+
 class Terminated(BaseException):
     """SIGTERM or SIGHUP arrived; like KeyboardInterrupt, it passes through ``except Exception``."""
 
@@ -48,7 +55,7 @@ class Terminated(BaseException):
 def carry(words: Sequence[str]) -> int:
     """Be the process of one command line, from its streams and signals to its exit code."""
     prepare_streams()
-    _listen()
+    _listen(words)
     code = obey(words)
     settle_stdout()
     if code == ExitCode.INTERRUPTED:
@@ -69,6 +76,7 @@ def obey(words: Sequence[str]) -> int:
         silence_stdout()
         return ExitCode.DONE
     except KeyboardInterrupt:
+        heard()
         return _interrupted("interrupted", words, ExitCode.INTERRUPTED)
     except Terminated:
         return _interrupted("terminated", words, ExitCode.TERMINATED)
@@ -97,17 +105,53 @@ def _invoke(words: Sequence[str]) -> int:
     return result if isinstance(result, int) else ExitCode.DONE
 
 
-def _listen() -> None:
+def _listen(words: Sequence[str]) -> None:
     sys.unraisablehook = _unraised
+    # Those who serve have a loop that listens itself, but only where nobody else does.
+    if "run" in words[:1] and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup asked us not to hear it
             signal.signal(number, _terminate)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    stop = Interrupted()
+    _watch(weakref.ref(stop))
+    raise stop
+
+
+#: Set as soon as an interrupt has reached whoever ends the command.
+_heard = threading.Event()
+
+
+def heard() -> None:
+    """The interrupt arrived where it is dealt with: it need not come again."""
+    _heard.set()
+
+
+def _watch(stop: weakref.ref[Interrupted]) -> None:
+    """Libraries in C take any error of what they call for a no, an interrupt too: then it comes again."""
+
+    def look() -> None:
+        if _heard.is_set():
+            return
+        if stop() is None:
+            os.kill(os.getpid(), signal.SIGINT)
+        else:
+            _watch(stop)
+
+    again = threading.Timer(_LOOK, look)
+    again.daemon = True
+    again.start()
 
 
 def _unraised(lost: sys.UnraisableHookArgs) -> None:
     """A signal that arrived where Python drops what is raised (a finalizer, a callback out of C)
     would neither end the command nor stay silent: it comes again a moment later.
     """
+    if issubclass(lost.exc_type, Interrupted):
+        return  # it is watched, and comes again by itself
     for kind, number in ((KeyboardInterrupt, signal.SIGINT), (Terminated, signal.SIGTERM)):
         if issubclass(lost.exc_type, kind):
             again = threading.Timer(_AGAIN, os.kill, (os.getpid(), number))

@@ -12,7 +12,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from shipway.cli import runtext
-from shipway.cli.boundary import Terminated, show
+from shipway.cli.boundary import Terminated, heard, show
 from shipway.cli.lines import plain
 from shipway.cli.words import now
 from shipway.errors import ExitCode, ShipwayError
@@ -57,6 +57,7 @@ def follow(system: Session, run: str, output: Output, wish: Wish) -> int:
             with progress_for(screen, foot, quiet=quiet) as progress:
                 detail = _waited(system, host, run, progress, wish)
         except (KeyboardInterrupt, Terminated) as stop:
+            heard()
             return _stopped(system, host, run, stop, carry=wish.carry)
     if detail is None:
         return _still_going(system, run, output, screen)
