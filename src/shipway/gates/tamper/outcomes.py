@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,7 +131,7 @@ class _Test:
         if self.case is None or self.heir is None:
             return False
         dropped = _texts(self.case.content) - _texts(self.heir.content)
-        return bool(dropped & _removed_texts(self.comparison, self.seen))
+        return bool(dropped & _removed(self.comparison, self.seen, _said))
 
     def _silenced(self, state: str | None) -> Trick:
         hides = state in BAD
@@ -185,7 +185,7 @@ class _Test:
 
 def gone(comparison: Comparison, seen: Measured) -> Iterator[Trick]:
     """Tests of the base that have no successor on the head."""
-    removed = _removed_names(comparison, seen)
+    removed = _removed(comparison, seen, _defined)
     for case in seen.pairs.gone:
         if not case.is_test:
             continue
@@ -251,29 +251,21 @@ def _imports(case: Case) -> set[str]:
     return {f".{one}" for one in used}
 
 
-def _removed_names(comparison: Comparison, seen: Measured) -> set[str]:
-    """Functions, classes and modules that changed sources no longer define."""
+def _removed(
+    comparison: Comparison, seen: Measured, holds: Callable[[Path, str | None], set[str]]
+) -> set[str]:
+    """What changed sources held on the base and hold no more."""
     old: set[str] = set()
     new: set[str] = set()
     for one in seen.parts.source:
-        old |= _defined(comparison.base.bench.tree, one.before)
-        new |= _defined(comparison.head.bench.tree, None if one.is_gone else one.path)
+        old |= holds(comparison.base.bench.tree, one.before)
+        new |= holds(comparison.head.bench.tree, None if one.is_gone else one.path)
     return old - new
 
 
 def _texts(content: Iterable[str]) -> set[str]:
     """Those of a test's literals that are long enough to be known again."""
     return {one for one in content if one.startswith(("='", '="')) and len(one) > LONG}
-
-
-def _removed_texts(comparison: Comparison, seen: Measured) -> set[str]:
-    """Literals that changed sources no longer hold."""
-    old: set[str] = set()
-    new: set[str] = set()
-    for one in seen.parts.source:
-        old |= _said(comparison.base.bench.tree, one.before)
-        new |= _said(comparison.head.bench.tree, None if one.is_gone else one.path)
-    return old - new
 
 
 def _said(tree: Path, name: str | None) -> set[str]:
