@@ -236,3 +236,50 @@ def test_a_stream_that_is_closed_or_full_makes_no_noise(home, words, where):
     assert "Exception ignored" not in done.stderr
     assert "bug in Shipway" not in done.stderr
     assert done.returncode in {0, 1, 2}
+
+
+INTERRUPTED = """
+import os, signal, time
+from shipway.cli import boundary
+boundary._listen()
+met = []
+
+def ask():
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(5)
+    except KeyboardInterrupt:
+        met.append(time.monotonic())
+        {then}
+
+try:
+    ask()
+    until = time.monotonic() + {patience}
+    while time.monotonic() < until:
+        time.sleep(0.01)
+except KeyboardInterrupt:
+    boundary.heard()
+    met.append(time.monotonic())
+print(len(met))
+"""
+
+
+@pytest.mark.parametrize(
+    ("then", "patience", "met"),
+    [
+        ("pass", 20, 2),  # somebody took it for a plain error: it comes again
+        (
+            "time.sleep(0.5); boundary.heard()",
+            0.5,
+            1,
+        ),  # it is being dealt with, and that takes time
+    ],
+)
+def test_an_interrupt_that_somebody_drops_comes_again_and_one_that_is_heard_does_not(
+    then: str, patience: float, met: int
+):
+    code = INTERRUPTED.format(then=then, patience=patience)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.stdout, done.stderr) == (f"{met}\n", "")

@@ -55,7 +55,7 @@ class Terminated(BaseException):
 def carry(words: Sequence[str]) -> int:
     """Be the process of one command line, from its streams and signals to its exit code."""
     prepare_streams()
-    _listen(words)
+    _listen()
     code = obey(words)
     settle_stdout()
     if code == ExitCode.INTERRUPTED:
@@ -105,10 +105,11 @@ def _invoke(words: Sequence[str]) -> int:
     return result if isinstance(result, int) else ExitCode.DONE
 
 
-def _listen(words: Sequence[str]) -> None:
+def _listen() -> None:
     sys.unraisablehook = _unraised
-    # Those who serve have a loop that listens itself, but only where nobody else does.
-    if "run" in words[:1] and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    if (
+        signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+    ):  # as it is for what runs in the background
         signal.signal(signal.SIGINT, _interrupt)
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup asked us not to hear it
@@ -116,9 +117,7 @@ def _listen(words: Sequence[str]) -> None:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    stop = Interrupted()
-    _watch(weakref.ref(stop))
-    raise stop
+    raise _watched(Interrupted())  # no name here may hold it: the traceback holds this frame
 
 
 #: Set as soon as an interrupt has reached whoever ends the command.
@@ -130,8 +129,14 @@ def heard() -> None:
     _heard.set()
 
 
-def _watch(stop: weakref.ref[Interrupted]) -> None:
+def _watched(stop: Interrupted) -> Interrupted:
     """Libraries in C take any error of what they call for a no, an interrupt too: then it comes again."""
+    _look_later(weakref.ref(stop))
+    return stop
+
+
+def _look_later(stop: weakref.ref[Interrupted]) -> None:
+    """Whether it was dropped is seen by that nobody has it any more."""
 
     def look() -> None:
         if _heard.is_set():
@@ -139,7 +144,7 @@ def _watch(stop: weakref.ref[Interrupted]) -> None:
         if stop() is None:
             os.kill(os.getpid(), signal.SIGINT)
         else:
-            _watch(stop)
+            _look_later(stop)
 
     again = threading.Timer(_LOOK, look)
     again.daemon = True
